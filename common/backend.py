@@ -1,0 +1,159 @@
+"""What differs between TensorFlow, JAX and PyTorch: differentiation, and what the hardware is.
+
+This is the only module that imports a framework. Keras does everything else on all three.
+
+- `value_and_gradients(loss, variables, state)`: the value of `loss()` and its gradients with respect to `variables`.
+- `input_gradients(function, inputs)`: the gradients of a sum of outputs with respect to `inputs`, themselves
+  differentiable, for penalties on the discriminator's slope.
+- `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
+- `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
+- `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
+"""
+
+import keras
+
+
+def samples(batch):
+    """Returns the samples in what Keras hands to `train_step`: a tuple of arrays, in which None stands for no target."""
+    if not isinstance(batch, (list, tuple)):
+        return batch
+    parts = tuple(part for part in batch if part is not None)
+    return parts[0] if len(parts) == 1 else parts
+
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    version = tf.__version__
+
+    def value_and_gradients(loss, variables, state):
+        values = [variable.value for variable in variables]
+        # Watching only these keeps the other network's gradients out of the graph.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            value = loss()
+        return value, tape.gradient(value, values)
+
+    def input_gradients(function, inputs):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            outputs = keras.ops.sum(function(inputs))
+        return tape.gradient(outputs, inputs)
+
+    class Model(keras.Model):
+        def train_step(self, batch):
+            return self.update(samples(batch))
+
+    def compiles_with_xla():
+        # On a CPU the plain graph is faster, on an accelerator XLA is (benchmarks/throughput.py).
+        return bool(tf.config.list_physical_devices("GPU"))
+
+    def device():
+        gpus = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
+
+    def random_state():
+        return ()  # Keras' layers draw from their own seeds only
+
+    def set_random_state(state):
+        pass
+
+elif keras.backend.backend() == "jax":
+    import jax
+
+    version = jax.__version__
+    _state = []  # the variables that the loss being differentiated may change
+
+    def value_and_gradients(loss, variables, state):
+        # JAX differentiates pure functions only: run `loss` on a copy of the
+        # state, then assign what it changed (moving averages, random seeds).
+        def pure(values):
+            copy = [(v, v.value) for v in state] + list(zip(variables, values, strict=True))
+            with keras.StatelessScope(copy):
+                value = loss()
+                return value, [v.value for v in state]
+
+        values = [variable.value for variable in variables]
+        _state[:] = state
+        (value, changed), gradients = jax.value_and_grad(pure, has_aux=True)(values)
+        _assign(state, changed)
+        return value, gradients
+
+    def input_gradients(function, inputs):
+        # What `function` assigns (a batch norm's averages) belongs to the inner
+        # trace: hand it out as an output, then assign it outside.
+        def pure(inputs):
+            outputs = keras.ops.sum(function(inputs))
+            return outputs, [v.value for v in _state]
+
+        gradients, changed = jax.grad(pure, has_aux=True)(inputs)
+        _assign(_state, changed)
+        return gradients
+
+    def _assign(variables, values):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    class Model(keras.Model):
+        def train_step(self, state, batch):
+            groups = (
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.optimizer.variables,
+                self.metrics_variables,
+            )
+            copy = [pair for group in zip(groups, state, strict=True) for pair in zip(*group, strict=True)]
+            with keras.StatelessScope(copy):
+                logs = self.update(samples(batch))
+                return logs, tuple([v.value for v in group] for group in groups)
+
+    def compiles_with_xla():
+        return True  # JAX compiles with nothing else
+
+    def device():
+        first = jax.devices()[0]
+        return "CPU" if first.platform == "cpu" else first.device_kind
+
+    def random_state():
+        return ()  # Keras' layers draw from their own seeds only
+
+    def set_random_state(state):
+        pass
+
+elif keras.backend.backend() == "torch":
+    import torch
+
+    version = torch.__version__
+
+    def value_and_gradients(loss, variables, state):
+        value = loss()
+        values = [variable.value for variable in variables]
+        return value.detach(), list(torch.autograd.grad(value, values))
+
+    def input_gradients(function, inputs):
+        inputs = keras.tree.map_structure(lambda x: x.detach().requires_grad_(), inputs)
+        outputs = keras.ops.sum(function(inputs))
+        gradients = torch.autograd.grad(outputs, keras.tree.flatten(inputs), create_graph=True)
+        return keras.tree.pack_sequence_as(inputs, gradients)
+
+    class Model(keras.Model):
+        def train_step(self, batch):
+            return self.update(samples(batch))
+
+    def compiles_with_xla():
+        return False
+
+    def device():
+        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+
+    def random_state():
+        return torch.get_rng_state().numpy()  # Dropout without a seed draws from here
+
+    def set_random_state(state):
+        torch.set_rng_state(torch.from_numpy(state.astype("uint8")))
+
+else:
+    raise ImportError(
+        f"The GAN cookbook runs on Keras with TensorFlow, JAX or PyTorch, but KERAS_BACKEND is "
+        f"{keras.backend.backend()!r}: set it to tensorflow, jax or torch."
+    )

@@ -1,0 +1,172 @@
+"""Keras callbacks of a run: what is watched while a GAN trains, and what is written after each epoch."""
+
+import csv
+import math
+import time
+
+import keras
+import numpy as np
+
+from common import checkpoint, pictures
+from common.errors import InputError
+from common.files import whole
+
+
+class Throughput(keras.callbacks.Callback):
+    """Adds `images/s` to the logs, and so to the progress bar and to every callback after this one.
+
+    The first step of a `fit` compiles the game and is not counted.
+
+    Args:
+        batch_size: integer, real samples in a step.
+    """
+
+    def __init__(self, batch_size):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = self.first_step = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.start is None:
+            self.start, self.first_step = time.perf_counter(), batch
+        elif logs is not None:
+            logs["images/s"] = self.rate = self._rate(batch)
+
+    def _rate(self, batch):
+        return (batch - self.first_step) * self.batch_size / (time.perf_counter() - self.start)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["images/s"] = getattr(self, "rate", math.nan)
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Stops the training when a loss or a weight is NaN or infinite, before anything of it is stored.
+
+    Keras' `TerminateOnNaN` looks at `loss` alone, which a GAN does not log.
+
+    Raises:
+        InputError: names the loss and the step.
+    """
+
+    ADVICE = "lower the learning rate or bound the discriminator (a penalty), and begin anew with --restart"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"{name} became {value} in step {batch + 1} of epoch {self.epoch}, so training stopped; "
+                    f"the checkpoint is that of epoch {self.epoch - 1}: {self.ADVICE}."
+                )
+
+    def on_epoch_end(self, epoch, logs=None):
+        for variable in self.model.variables:
+            if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable.value))):
+                raise InputError(
+                    f"The weights {variable.path} are no longer finite after epoch {epoch + 1}, so training stopped; "
+                    f"the checkpoint is that of epoch {epoch}: {self.ADVICE}."
+                )
+
+
+class Samples(keras.callbacks.Callback):
+    """Writes a grid of samples after every epoch.
+
+    Args:
+        folder: path, made when missing.
+        draw: function from the GAN to images in [-1, 1], the same latents on every call.
+        columns: integer or None, columns of the grid.
+    """
+
+    def __init__(self, folder, draw, columns=None):
+        super().__init__()
+        self.folder = folder
+        self.draw = draw
+        self.columns = columns
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.folder.mkdir(exist_ok=True)
+        sheet = pictures.grid(self.draw(self.model), self.columns)
+        pictures.save_png(self.folder / f"epoch_{epoch + 1:03d}.png", sheet)
+
+
+class Log(keras.callbacks.Callback):
+    """Keeps `log.csv`, a row an epoch, and the picture `losses.png` of it.
+
+    Rows of epochs that an interrupted run wrote but did not finish are replaced.
+
+    Args:
+        folder: path of the run.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.path = folder / "log.csv"
+        self.picture = folder / "losses.png"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = [row for row in read_log(self.path) if row["epoch"] <= epoch]
+        rows.append({"epoch": epoch + 1, **logs, "seconds": time.perf_counter() - self.start})
+        with whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[-1].keys(), restval="nan")
+            writer.writeheader()
+            writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
+        pictures.save_losses(self.picture, rows)
+
+
+def read_log(path):
+    """Returns the rows of `log.csv` as dictionaries of floats; none if there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes the logs of every epoch for TensorBoard, on any backend; Keras' own callback needs TensorFlow.
+
+    Args:
+        folder: path of the run; the logs go into its folder `tensorboard`.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.writer = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.writer is None:
+            from tensorboardX import SummaryWriter  # only who asks for it pays for the import
+
+            # What an interrupted run wrote of this epoch is superseded.
+            self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=epoch + 1)
+        for name, value in logs.items():
+            self.writer.add_scalar(name, value, epoch + 1)
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        if self.writer:
+            self.writer.close()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Stores the generator and the whole state after every epoch. Stands last: an epoch it has stored is finished.
+
+    Args:
+        folder: path of the run; gets `generator.keras`, with averaged weights, and `checkpoint.npz`.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self.model.averaged(), whole(self.folder / "generator.keras") as part:
+            self.model.generator.save(part)
+        checkpoint.save(self.folder / "checkpoint.npz", self.model, epoch + 1)

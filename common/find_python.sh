@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# Sets $python to a Python of 3.11 or newer: $PYTHON if given, else the first one found.
+python=
+for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        python=$candidate
+        break
+    elif [ "$candidate" = "${PYTHON:-}" ]; then
+        break # a Python that was asked for by name is not replaced in silence
+    fi
+done
+if [ -z "$python" ]; then
+    found=$("${PYTHON:-python3}" --version 2>&1 | tail -n 1) || found="none"
+    echo "Error: Python 3.11 or newer is needed, found: ${found:-none}; install one, or name it: PYTHON=/path/to/python3.12 $0" >&2
+    exit 2
+fi

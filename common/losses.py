@@ -1,0 +1,146 @@
+"""Adversarial losses: what each player minimizes, written on logits.
+
+A `Loss` is two one-liners. `discriminator(real, fake)` and `generator(fake)` take the logits that the discriminator
+gave and return a scalar, the mean over all logits. softplus(x) = log(1 + exp(x)) is the cross-entropy of a logit
+without labels: -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x).
+"""
+
+import keras
+from keras.ops import mean, relu, softplus, square
+
+
+class Configured:
+    """What `compile` needs to store an object in a `.keras` file: a registered class with a config."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable(package=cls.__module__)(cls)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class Loss(Configured):
+    """What the two players minimize. Override both methods; add `get_config` if the constructor has arguments.
+
+    `D` stands for the logits of the discriminator; all expectations are means over a batch.
+
+    Attributes:
+        relativistic: whether `generator` compares with real samples. If so it is called as `generator(fake, real)`.
+
+    Example:
+
+    >>> class Wasserstein2(Loss):
+    ...     def discriminator(self, real, fake):
+    ...         return mean(fake) - mean(real)
+    ...     def generator(self, fake):
+    ...         return -mean(fake)
+    """
+
+    relativistic = False
+
+    def discriminator(self, real, fake):
+        """Returns the discriminator's loss, a scalar, for the logits of real and of fake samples."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method discriminator(self, real, fake).")
+
+    def generator(self, fake):
+        """Returns the generator's loss, a scalar, for the logits of fake samples."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method generator(self, fake).")
+
+
+class Minimax(Loss):
+    """The game as the value function states it; saturating, since the generator's slope vanishes once it loses.
+
+    Discriminator: -E log σ(D(x)) - E log(1 - σ(D(G(z)))). Generator: E log(1 - σ(D(G(z)))). A fair draw is at
+    2 log 2 = 1.386 and -log 2 = -0.693.
+
+    Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, equation 1.
+    """
+
+    def discriminator(self, real, fake):
+        return mean(softplus(-real)) + mean(softplus(fake))
+
+    def generator(self, fake):
+        return -mean(softplus(fake))
+
+
+class NonSaturating(Minimax):
+    """The usual loss: the generator maximizes log σ(D(G(z))) and so keeps its slope while it loses.
+
+    Discriminator: as `Minimax`. Generator: -E log σ(D(G(z))). A fair draw is at 1.386 and 0.693.
+
+    Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, end of section 3.
+    """
+
+    def generator(self, fake):
+        return mean(softplus(-fake))
+
+
+class LeastSquares(Loss):
+    """Distances of the logits to 1 (real) and 0 (fake); a confident right answer is pulled back as well.
+
+    Discriminator: ½ E(D(x) - 1)² + ½ E D(G(z))². Generator: ½ E(D(G(z)) - 1)². A fair draw, at logits of ½, is at
+    0.25 and 0.125.
+
+    Reference: Mao et al., 2017, https://arxiv.org/abs/1611.04076, equation 9.
+    """
+
+    def discriminator(self, real, fake):
+        return (mean(square(real - 1)) + mean(square(fake))) / 2
+
+    def generator(self, fake):
+        return mean(square(fake - 1)) / 2
+
+
+class Wasserstein(Loss):
+    """The critic's estimate of the earth mover's distance; needs a critic with a bounded slope (a penalty, clipping).
+
+    Discriminator: E D(G(z)) - E D(x), the negative of the distance. Generator: -E D(G(z)).
+
+    Reference: Arjovsky et al., 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
+    """
+
+    def discriminator(self, real, fake):
+        return mean(fake) - mean(real)
+
+    def generator(self, fake):
+        return -mean(fake)
+
+
+class Hinge(Loss):
+    """Wasserstein's generator against a discriminator that stops at a margin of 1.
+
+    Discriminator: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))). Generator: -E D(G(z)).
+
+    Reference: Lim and Ye, 2017, https://arxiv.org/abs/1705.02894; Miyato et al., 2018,
+    https://arxiv.org/abs/1802.05957, equations 16 and 17.
+    """
+
+    def discriminator(self, real, fake):
+        return mean(relu(1 - real)) + mean(relu(1 + fake))
+
+    def generator(self, fake):
+        return -mean(fake)
+
+
+class RelativisticPairing(Loss):
+    """Each fake is judged against one real: the loss asks which of the pair is real, and has no collapsed solution.
+
+    Discriminator: E log(1 + exp(D(G(z)) - D(x))). Generator: the same with the roles exchanged. A fair draw is at
+    log 2 = 0.693 for both. Meant to go with both `R1` and `R2`.
+
+    Reference: Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734; Huang et al., 2024 (R3GAN),
+    https://arxiv.org/abs/2501.05441, equation 2.
+    """
+
+    relativistic = True
+
+    def discriminator(self, real, fake):
+        return mean(softplus(fake - real))
+
+    def generator(self, fake, real):
+        return mean(softplus(real - fake))

@@ -1,0 +1,88 @@
+"""Templates of the two players: write `network`, and get a Keras model."""
+
+import keras
+
+
+class Network(keras.Model):
+    """A Keras functional model written as one method, `network(inputs, **options)`.
+
+    What the constructor is given beyond its own arguments goes to `network`, so that a network is described once:
+
+    >>> class Doubled(Network):
+    ...     def network(self, inputs, units):
+    ...         return keras.layers.Dense(units)(inputs)
+    >>> Doubled(keras.Input((3,)), units=6).output_shape
+    (None, 6)
+
+    A file saved by `save("name.keras")` holds a plain functional model: it opens with `keras.saving.load_model` in
+    any program, on any backend, without this project (as long as the layers are Keras' own).
+    """
+
+    def __init__(self, inputs, name=None, **options):
+        super().__init__(inputs, self.network(inputs, **options), name=name)
+
+    def network(self, inputs, **options):
+        """Builds the layers. Override it. Returns the outputs for the symbolic `inputs`."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method network(self, inputs).")
+
+    def plain(self):
+        """Returns the same layers as a `keras.Model` of no class of ours; weights are shared, not copied."""
+        return keras.Model(self.inputs if len(self.inputs) > 1 else self.inputs[0], self.output, name=self.name)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        self.plain().save(filepath, overwrite=overwrite, **kwargs)
+
+
+class Generator(Network):
+    """Draws samples from latents: write `network(latents) -> samples`.
+
+    Args:
+        latent_dim: integer, length of a latent vector; or the `keras.Input` (or a list of them) of a generator that
+            starts from something else, such as an image.
+        name: string.
+        **options: arguments of `network`.
+
+    Input shape: `(batch, latent_dim)`, drawn from a standard normal distribution.
+    Output shape: `(batch, *sample_shape)`, values in [-1, 1].
+
+    Example:
+
+    >>> class Line(Generator):
+    ...     def network(self, latents):
+    ...         return keras.layers.Dense(1)(latents)
+    >>> Line(latent_dim=2).output_shape
+    (None, 1)
+    """
+
+    def __init__(self, latent_dim=100, name="generator", **options):
+        inputs = keras.Input((latent_dim,), name="latents") if isinstance(latent_dim, int) else latent_dim
+        super().__init__(inputs, name=name, **options)
+
+
+class Discriminator(Network):
+    """Judges samples: write `network(samples) -> logits`. High logits say real, low ones fake.
+
+    The last layer has no activation: a loss works on logits, and a Wasserstein critic has no probability to give.
+
+    Args:
+        sample_shape: tuple of integers, the shape of a sample without the batch; or the `keras.Input` (or a list of
+            them) of a discriminator that judges samples of several parts, such as an image with its label.
+        name: string.
+        **options: arguments of `network`.
+
+    Input shape: `(batch, *sample_shape)`, values in [-1, 1].
+    Output shape: `(batch, 1)`, or a map of logits `(batch, height, width, 1)`; any real value.
+
+    Example:
+
+    >>> class Slope(Discriminator):
+    ...     def network(self, samples):
+    ...         return keras.layers.Dense(1)(samples)
+    >>> Slope((2,)).output_shape
+    (None, 1)
+    """
+
+    def __init__(self, sample_shape, name="discriminator", **options):
+        is_shape = isinstance(sample_shape, tuple) and all(isinstance(size, int) for size in sample_shape)
+        inputs = keras.Input(sample_shape, name="samples") if is_shape else sample_shape
+        super().__init__(inputs, name=name, **options)

@@ -1,0 +1,43 @@
+"""Numbers that a recipe's `Config` may take, with their ranges, and the check of them.
+
+A `Config` is a frozen dataclass that `tyro` reads from the command line; the comment behind a field becomes its help.
+"""
+
+import dataclasses
+import math
+from typing import Annotated, get_type_hints
+
+from common.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """What values an option may have: from `low` to `high`, the ends included if so said."""
+
+    low: float
+    high: float = math.inf
+    includes_low: bool = True
+
+    def __contains__(self, value):
+        above = value >= self.low if self.includes_low else value > self.low
+        return above and value < self.high  # false for NaN
+
+    def __str__(self):
+        low = f"{'at least' if self.includes_low else 'above'} {self.low:g}"
+        return low if self.high == math.inf else f"{low} and below {self.high:g}"
+
+
+Count = Annotated[int, Range(1)]
+Seed = Annotated[int, Range(0, 2**31)]
+Rate = Annotated[float, Range(0, includes_low=False)]
+Share = Annotated[float, Range(0, 1)]  # of a whole, such as the momentum of an average
+Weight = Annotated[float, Range(0)]  # of a term of a loss
+
+
+def check_ranges(config):
+    """Raises an `InputError` for the first field of a dataclass outside the `Range` of its type."""
+    for name, hint in get_type_hints(type(config), include_extras=True).items():
+        value = getattr(config, name)
+        for allowed in getattr(hint, "__metadata__", ()):
+            if isinstance(allowed, Range) and value not in allowed:
+                raise InputError(f"--{name.replace('_', '-')} must be {allowed}, but is {value}.")

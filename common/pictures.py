@@ -1,0 +1,67 @@
+"""Pictures of a run: grids of samples, an animation of them, curves of the losses."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from common.files import whole
+from data_prep.batches import unscale
+
+SHORTEST_SIDE = 512  # pixels of a grid; small images are enlarged by whole factors
+
+
+def grid(images, columns=None):
+    """Lays images out in rows and enlarges small ones.
+
+    Args:
+        images: array `(count, height, width, 1 or 3)`, values in [-1, 1].
+        columns: integer; as square as possible if left out.
+
+    Returns:
+        uint8 array `(rows * height, columns * width, 1 or 3)`, times a whole factor; missing cells are white.
+
+    Example:
+
+    >>> grid(np.zeros((5, 300, 300, 1)), columns=3).shape
+    (600, 900, 1)
+    """
+    images = unscale(np.asarray(images))
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
+    cells[:count] = images
+    sheet = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    factor = max(1, SHORTEST_SIDE // min(sheet.shape[:2]))
+    return sheet.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save_png(path, image):
+    """Writes a uint8 image `(height, width, 1 or 3)`."""
+    with whole(path) as part:
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=True)
+
+
+def save_gif(path, pictures, milliseconds=200):
+    """Writes an animation of picture files; the last one stays for a moment."""
+    frames = [Image.open(picture).convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
+    durations = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
+    with whole(path) as part:
+        frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def save_losses(path, rows):
+    """Plots the loss columns of `log.csv`, one curve each."""
+    from matplotlib.figure import Figure  # slow to import; and Figure, unlike pyplot, never looks for a screen
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel="loss")
+    epochs = [row["epoch"] for row in rows]
+    for name in (key for key in rows[0] if key.endswith("loss")):
+        axes.plot(epochs, [row[name] for row in rows], label=name, marker="." if len(rows) < 10 else None)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    with whole(path) as part:
+        figure.savefig(part, dpi=100)

@@ -1,0 +1,250 @@
+"""The folder of a run: its configuration, what training writes into it, and how it continues after a stop."""
+
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from common import backend, callbacks, checkpoint, pictures
+from common.errors import InputError
+from common.files import whole
+from data_prep.batches import Batches
+
+PROJECT = Path(__file__).parent.parent
+GRID_COUNT = 64  # samples in the grid of an epoch
+SPARE_BYTES = 50e6  # for pictures and logs
+
+
+class Run:
+    """One training run and its folder.
+
+    A recipe's `train` uses `resume` and `callbacks`; the command line does the rest.
+
+    Args:
+        folder: path, made when missing.
+        name: string, the recipe.
+        config: frozen dataclass with a field `epochs`, and `seed` if there is one.
+        restart: bool, whether to move an earlier run in this folder aside.
+        tensorboard: bool, whether to write logs for TensorBoard.
+
+    Raises:
+        InputError: if the folder cannot be written, holds something else, or a run with another configuration.
+    """
+
+    def __init__(self, folder, name, config, restart=False, tensorboard=False):
+        self.folder = Path(folder)
+        self.name = name
+        self.config = config
+        self.checkpoint = self.folder / "checkpoint.npz"
+        self.tensorboard = tensorboard
+        if restart:
+            move_aside(self.folder)
+        self.identity = {
+            "recipe": name,
+            "backend": keras.backend.backend(),
+            "policy": keras.config.dtype_policy().name,
+            **plain(config),
+        }
+        self._open()
+
+    # Opening ----------------------------------------------------------------------------------------------------
+
+    def _open(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / ".lock").open("w")  # held until the process ends
+        except OSError as error:
+            raise InputError(
+                f"The run folder {self.folder} cannot be written ({error.strerror}); choose another with --run-folder."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"Another process is training in {self.folder}; wait for it, or choose another --run-folder."
+            ) from error
+        stored = self._stored()
+        self.finished_epochs = stored.pop("finished_epochs", 0)
+        if self.checkpoint.exists():
+            self._refuse_other_config(stored)
+
+    def _stored(self):
+        path = self.folder / "config.json"
+        if path.exists():
+            try:
+                return json.loads(path.read_text("utf-8"))
+            except ValueError as error:
+                raise InputError(f"{path} is damaged ({error}); begin anew with --restart.") from error
+        if any(not item.name.startswith(".") for item in self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} holds files but no run (no config.json), and nothing of yours is overwritten; "
+                "choose another --run-folder."
+            )
+        return {}
+
+    def _refuse_other_config(self, stored):
+        differing = [
+            f"{key} was {stored.get(key)!r} and is {self.identity.get(key)!r}"
+            for key in {**stored, **self.identity}
+            if key != "epochs" and stored.get(key) != self.identity.get(key)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.folder} holds a run with another configuration ({'; '.join(differing)}): repeat its options "
+                "to continue it, begin anew with --restart (the old run is moved aside), or take another --run-folder."
+            )
+
+    def _store(self):
+        with whole(self.folder / "config.json") as part:
+            part.write_text(json.dumps({**self.identity, "finished_epochs": self.finished_epochs}, indent=2) + "\n")
+
+    @property
+    def is_finished(self):
+        return self.finished_epochs >= self.config.epochs
+
+    # While training ---------------------------------------------------------------------------------------------
+
+    def resume(self, gan, batches):
+        """Restores the last finished epoch into `gan` and the order of `batches`; returns the number of epochs done.
+
+        Args:
+            gan: a compiled `GAN`.
+            batches: `Batches`, or anything else with an attribute `epoch`.
+        """
+        refuse_full_disk(self.folder, gan)
+        self._store()  # not earlier: a start that failed leaves no run behind
+        if not self.checkpoint.exists():
+            return 0
+        batches.epoch = checkpoint.load(self.checkpoint, gan)
+        print(f"Continuing {shown(self.folder)} after epoch {batches.epoch}.")
+        return batches.epoch
+
+    def callbacks(self, batches, draw=None, columns=None):
+        """Returns the Keras callbacks that write the run folder, and writes `data.png`.
+
+        Args:
+            batches: `Batches` that `fit` gets.
+            draw: function from the GAN to images in [-1, 1] for the grid of an epoch; if left out, the samples of
+                always the same latents.
+            columns: integer or None, columns of the grid.
+        """
+        self._write_data(batches)
+        seed = getattr(self.config, "seed", 0)
+        return [
+            callbacks.Throughput(batches.batch_size),
+            callbacks.StopOnNonFinite(),
+            callbacks.Samples(
+                self.folder / "samples", draw or (lambda gan: gan.sample(fixed_latents(gan, seed))), columns
+            ),
+            callbacks.Log(self.folder),
+            *([callbacks.TensorBoard(self.folder)] if self.tensorboard else []),
+            callbacks.Checkpoint(self.folder),
+        ]
+
+    @property
+    def verbose(self):
+        """A progress bar in a terminal, a line an epoch in a file."""
+        return 1 if sys.stdout.isatty() else 2
+
+    def _write_data(self, batches):
+        count = min(GRID_COUNT, batches.count)
+        first = Batches(batches.samples, count, batches.seed, batches.transform)[0]
+        images = keras.tree.flatten(first)[0]
+        pictures.save_png(self.folder / "data.png", pictures.grid(images))
+
+    # Finishing --------------------------------------------------------------------------------------------------
+
+    def finish(self):
+        """Writes the animation and the result card, and marks the run as finished."""
+        grids = sorted((self.folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
+        pictures.save_gif(self.folder / "training.gif", grids)
+        with whole(self.folder / "README.md") as part:
+            part.write_text(self._card(grids[-1]), encoding="utf-8")
+        self.finished_epochs = self.config.epochs
+        self._store()
+
+    def _card(self, last_grid):
+        rows = callbacks.read_log(self.folder / "log.csv")
+        minutes = sum(row["seconds"] for row in rows) / 60
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name.endswith("loss"))
+        return f"""# {self.name}: {len(rows)} epochs
+
+![samples of the last epoch]({last_grid.relative_to(self.folder)})
+
+| | |
+|---|---|
+| command | `{command_line()}` |
+| seed | {getattr(self.config, "seed", "none")} |
+| backend | {keras.backend.backend()} {backend.version}, Keras {keras.__version__}, policy {self.identity["policy"]} |
+| versions | Python {platform.python_version()}, NumPy {np.__version__} |
+| machine | {backend.device()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()} |
+| minutes of training | {minutes:.1f} |
+| final losses | {losses} |
+
+![training](training.gif) ![losses](losses.png)
+
+The generator is `generator.keras`: `keras.saving.load_model("generator.keras")` opens it without this project.
+"""
+
+
+def fixed_latents(gan, seed, count=GRID_COUNT):
+    """Returns latents that depend on the seed alone, the same on every backend."""
+    return draw_latents(count, gan.generator.input_shape[-1], seed)
+
+
+def draw_latents(count, latent_dim, seed):
+    return np.random.default_rng(seed).standard_normal((count, latent_dim), dtype="float32")
+
+
+def plain(config):
+    """Returns a dataclass, its parts merged into it, as what JSON can hold."""
+    flat = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            flat.update(plain(value))
+        else:
+            flat[field.name] = (
+                list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            )
+    return flat
+
+
+def move_aside(folder):
+    """Renames a folder to the first free one of `NAME.old1`, `NAME.old2` …"""
+    if folder.exists():
+        names = (folder.with_name(f"{folder.name}.old{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        folder.rename(aside)
+        print(f"The earlier run is now in {shown(aside)}.")
+
+
+def refuse_full_disk(folder, gan):
+    # Two checkpoints and two generators are on the disk while new ones are written.
+    needed = 2.5 * sum(4 * np.prod(variable.shape) for variable in checkpoint.variables(gan)) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"The run needs about {needed / 1e6:.0f} MB in {folder}, and {free / 1e6:.0f} MB are free; "
+            "make room, or choose another --run-folder."
+        )
+
+
+def command_line():
+    """Returns the command of this run as a user types it."""
+    return os.environ.get("GAN_COOKBOOK_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def shown(path):
+    """Returns a path as short as it can be from the current folder."""
+    path = Path(path).absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

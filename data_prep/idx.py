@@ -1,0 +1,63 @@
+"""IDX, the file format of MNIST and Fashion-MNIST: a header of sizes, then bytes.
+
+Reference: http://yann.lecun.com/exdb/mnist, "The IDX file format".
+"""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+
+UNSIGNED_BYTE = 0x08
+
+
+def read(path):
+    """Returns the array of an IDX file of unsigned bytes, plain or gzipped.
+
+    Raises:
+        InputError: if the file is cut short or holds something else.
+    """
+    path = Path(path)
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            zeros, kind, dimensions = struct.unpack(">HBB", file.read(4))
+            shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+            values = np.frombuffer(file.read(), np.uint8)
+    except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path} is no whole IDX file ({error}); fetch it again.") from error
+    if zeros or kind != UNSIGNED_BYTE or values.size != np.prod(shape):
+        raise InputError(
+            f"{path} is no whole IDX file of bytes: it announces shape {shape} and holds {values.size} values; "
+            "fetch it again."
+        )
+    return values.reshape(shape)
+
+
+def find(folder, name):
+    """Returns the path of an IDX file, gzipped or not, or None: `name` is such as "train-images-idx3-ubyte"."""
+    candidates = (Path(folder) / f"{name}{suffix}" for suffix in (".gz", ""))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def holds_idx(folder):
+    """Tells whether a folder holds IDX files under MNIST's names."""
+    return find(folder, "train-images-idx3-ubyte") is not None or find(folder, "t10k-images-idx3-ubyte") is not None
+
+
+def read_split(folder, split):
+    """Returns images `(count, height, width)` and labels `(count,)`, uint8, of `split` "train" or "test"."""
+    prefix = {"train": "train", "test": "t10k"}[split]
+    arrays = []
+    for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
+        path = find(folder, name)
+        if path is None:
+            raise InputError(f"{folder} has no file {name}.gz; put it there next to the others.")
+        arrays.append(read(path))
+    images, labels = arrays
+    if len(images) != len(labels):
+        raise InputError(f"{folder} has {len(images)} images but {len(labels)} labels; fetch both files again.")
+    return images, labels

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Runs a recipe: ./run_recipe.sh RECIPE [ACTION] [OPTIONS]. Without a name: the table of recipes.
+set -euo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=common/find_python.sh
+. "$root/common/find_python.sh"
+PYTHONPATH=$root exec "$python" -P -m common.launcher "$@"

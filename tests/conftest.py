@@ -1,0 +1,83 @@
+"""What several tests share: a small GAN, and the command line run as a user runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from common.gan import GAN
+from common.losses import NonSaturating
+from common.networks import Discriminator, Generator
+
+PROJECT = Path(__file__).parent.parent
+
+
+class SmallGenerator(Generator):
+    def network(self, latents):
+        x = layers.Dense(8, use_bias=False)(latents)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+        return layers.Dense(2)(x)
+
+
+class SmallDiscriminator(Discriminator):
+    def network(self, samples, seed=3):
+        x = layers.Dense(8)(samples)
+        x = layers.LeakyReLU(0.2)(x)
+        x = layers.Dropout(0.3, seed=seed)(x)
+        return layers.Dense(1)(x)
+
+
+@pytest.fixture
+def small_gan():
+    """Returns a function that makes a compiled GAN of 4 latents and samples of 2 numbers."""
+
+    def make(loss=None, seed=1, use_ema=False, discriminator=None, **kwargs):
+        keras.utils.set_random_seed(0)
+        gan = GAN(SmallGenerator(4), discriminator or SmallDiscriminator((2,)), seed=seed)
+        gan.compile(
+            loss or NonSaturating(),
+            keras.optimizers.Adam(1e-2, use_ema=use_ema, ema_momentum=0.9),
+            keras.optimizers.Adam(1e-2),
+            **kwargs,
+        )
+        return gan
+
+    return make
+
+
+@pytest.fixture
+def points():
+    return np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+
+
+def values(variables):
+    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in variables]
+
+
+def equal(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def run_recipe(*arguments, project=PROJECT, cwd=None, env=None, timeout=600):
+    """Runs run_recipe.sh in the environment of these tests; returns the finished process, output and errors as text."""
+    environment = {
+        **os.environ,
+        "GAN_COOKBOOK_VENV": sys.prefix,
+        "KERAS_BACKEND": keras.backend.backend(),
+        **(env or {}),
+    }
+    return subprocess.run(
+        [project / "run_recipe.sh", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

@@ -1,0 +1,270 @@
+"""The game: who moves, what is drawn, what is stored."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from common import checkpoint
+from common.gan import GAN
+from common.losses import Hinge, NonSaturating, RelativisticPairing, Wasserstein
+from common.penalties import R1, R2, GradientPenalty
+from tests.conftest import SmallDiscriminator, SmallGenerator, equal, values
+
+LATENTS = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
+
+
+def play(gan, data):
+    return gan.fit(data, batch_size=len(data), epochs=1, shuffle=False, verbose=0).history
+
+
+class OnlyDiscriminator(GAN):
+    def update(self, batch):
+        value = self.minimize(self.discriminator_loss, batch, self.discriminator, self.discriminator_optimizer)
+        self.discriminator_tracker.update_state(value)
+        return self.get_metrics_result()
+
+
+class OnlyGenerator(GAN):
+    def update(self, batch):
+        value = self.minimize(self.generator_loss, batch, self.generator, self.generator_optimizer)
+        self.generator_tracker.update_state(value)
+        return self.get_metrics_result()
+
+
+@pytest.mark.parametrize(("kind", "mover"), [(OnlyDiscriminator, "discriminator"), (OnlyGenerator, "generator")])
+def test_a_step_moves_only_whose_turn_it_is(points, kind, mover):
+    gan = kind(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+    gan.compile(NonSaturating(), keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    before = {name: values(getattr(gan, name).trainable_variables) for name in ("generator", "discriminator")}
+    play(gan, points)
+    for name, weights in before.items():
+        moved = not equal(weights, values(getattr(gan, name).trainable_variables))
+        assert moved == (name == mover)
+
+
+def test_steps_go_downhill(small_gan, points):
+    """Each player's step lowers its own loss: neither the sign nor the network is mixed up."""
+    for kind, other in ((OnlyDiscriminator, "d_loss"), (OnlyGenerator, "g_loss")):
+        keras.utils.set_random_seed(0)
+        gan = kind(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+        gan.compile(NonSaturating(), keras.optimizers.Adam(3e-2), keras.optimizers.Adam(3e-2))
+        history = gan.fit(points + 3, batch_size=32, epochs=20, verbose=0).history[other]
+        assert history[-1] < history[0] - 0.1
+
+
+class Recorder(GAN):
+    """Stores the latents of the last round in a variable."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.drawn = self.add_weight(shape=(8, 4), initializer="zeros", trainable=False, name="drawn")
+
+    def latents(self, count):
+        latents = super().latents(count)
+        self.drawn.assign(latents)
+        return latents
+
+
+def test_two_rounds_draw_different_latents():
+    gan = Recorder(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+    gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam())
+    drawn = []
+    for _ in range(3):
+        play(gan, np.zeros((8, 2), "float32"))
+        drawn.append(ops.convert_to_numpy(gan.drawn.value).copy())
+    assert all(np.std(latents) > 0.5 for latents in drawn)
+    assert not np.allclose(drawn[0], drawn[1])
+    assert not np.allclose(drawn[1], drawn[2])
+
+
+class Spy(GAN):
+    """Adds up what each step of the discriminator saw."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seen = self.add_weight(shape=(4,), initializer="zeros", trainable=False, name="seen")
+        self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
+
+    def discriminator_loss(self, real):
+        self.seen.assign(self.seen + ops.one_hot(ops.cast(self.step, "int32"), 4) * ops.mean(real))
+        self.step.assign_add(1)
+        return super().discriminator_loss(real)
+
+
+def test_every_discriminator_step_sees_fresh_data():
+    gan = Spy(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+    gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam(), discriminator_steps=3)
+    data = np.repeat([1.0, 2.0, 3.0], 4)[:, None] * np.ones((12, 2))
+    gan.fit(data.astype("float32"), batch_size=12, shuffle=False, verbose=0)
+    assert np.allclose(ops.convert_to_numpy(gan.seen.value), [1, 2, 3, 0])
+
+
+@pytest.mark.parametrize("use_ema", [False, True])
+def test_saved_and_loaded_the_next_round_is_identical(small_gan, points, tmp_path, use_ema):
+    gan = small_gan(Hinge(), use_ema=use_ema, penalty=[R1(0.1), R2(0.1)])
+    play(gan, points)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert type(loaded) is GAN
+    assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(loaded)))
+    assert play(gan, points) == play(loaded, points)
+    assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(loaded)))
+
+
+def test_checkpoint_carries_everything(small_gan, points, tmp_path):
+    """Also the noise of a layer without a seed of its own."""
+    gan, fresh = (
+        small_gan(use_ema=True, seed=seed, discriminator=SmallDiscriminator((2,), seed=None)) for seed in (1, 2)
+    )
+    play(gan, points)
+    checkpoint.save(tmp_path / "checkpoint.npz", gan, 7)
+    expected = play(gan, points)
+    assert checkpoint.load(tmp_path / "checkpoint.npz", fresh) == 7
+    assert play(fresh, points) == expected
+    assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(fresh)))
+
+
+def test_checkpoint_of_other_networks_is_refused(small_gan, tmp_path):
+    checkpoint.save(tmp_path / "checkpoint.npz", small_gan(), 1)
+    other = small_gan(discriminator=SmallDiscriminator((3,)))
+    with pytest.raises(ValueError, match=r"other networks .*--restart"):
+        checkpoint.load(tmp_path / "checkpoint.npz", other)
+
+
+def test_truncated_checkpoint_is_refused(small_gan, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, small_gan(), 1)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"damaged .*--restart"):
+        checkpoint.load(path, small_gan())
+
+
+def test_generator_file_opens_without_this_project(small_gan, tmp_path):
+    gan = small_gan()
+    gan.generator.save(tmp_path / "generator.keras")
+    loaded = keras.saving.load_model(tmp_path / "generator.keras")
+    assert type(loaded).__module__.startswith("keras.")
+    assert np.allclose(gan.sample(LATENTS), ops.convert_to_numpy(ops.stop_gradient(loaded(LATENTS))))
+
+
+def test_average_follows_the_weights(small_gan, points):
+    gan = small_gan(use_ema=True)
+    kernel = gan.generator.trainable_variables[0]
+    first = ops.convert_to_numpy(kernel.value).copy()
+    gan.make_train_function()
+    gan.train_on_batch(points)
+    second = ops.convert_to_numpy(kernel.value).copy()
+    with gan.averaged():
+        average = ops.convert_to_numpy(kernel.value).copy()
+    gan.train_on_batch(points)
+    third = ops.convert_to_numpy(kernel.value).copy()
+    with gan.averaged():
+        assert np.allclose(ops.convert_to_numpy(kernel.value), 0.9 * average + 0.1 * third, atol=1e-6)
+    assert np.array_equal(ops.convert_to_numpy(kernel.value), third)  # the raw weights are back
+    # Keras begins the average with the first weights that a step made, or those before it.
+    assert np.allclose(average, second, atol=1e-6) or np.allclose(average, 0.9 * first + 0.1 * second, atol=1e-6)
+
+
+def test_keras_own_averaging_callback_works(small_gan, points):
+    gan = small_gan(use_ema=True)
+    gan.fit(points, batch_size=16, epochs=2, verbose=0, callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)])
+    assert np.all(np.isfinite(gan.sample(LATENTS)))
+
+
+def test_sample_depends_on_the_latents_alone(small_gan):
+    gan = small_gan()
+    assert np.array_equal(gan.sample(LATENTS), gan.sample(LATENTS))
+    assert np.allclose(gan.sample(LATENTS, batch_size=2), gan.sample(LATENTS), atol=1e-6)
+    assert gan.sample(LATENTS).shape == (5, 2)
+
+
+def test_predict_maps_latents_to_samples(small_gan):
+    gan = small_gan()
+    assert np.allclose(gan.predict(LATENTS, verbose=0), gan.sample(LATENTS), atol=1e-6)
+
+
+def test_history_has_the_two_losses_alone(small_gan, points):
+    assert set(play(small_gan(), points)) == {"d_loss", "g_loss"}
+
+
+def test_summary_shows_both_players(small_gan):
+    lines = []
+    small_gan().summary(print_fn=lines.append)
+    assert all(name in "\n".join(lines) for name in ("generator", "discriminator"))
+
+
+@pytest.mark.parametrize("player", ["generator_optimizer", "discriminator_optimizer"])
+def test_a_schedule_on_either_optimizer(points, player):
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.0])
+    optimizers = {name: keras.optimizers.SGD(0.1) for name in ("generator_optimizer", "discriminator_optimizer")}
+    optimizers[player] = keras.optimizers.SGD(schedule)
+    gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+    gan.compile(NonSaturating(), **optimizers)
+    network = getattr(gan, player.removesuffix("_optimizer"))
+    gan.fit(points, batch_size=32, epochs=1, verbose=0)  # two steps: the schedule is at 0 now
+    before = values(network.trainable_variables)
+    gan.fit(points, batch_size=32, epochs=1, verbose=0)
+    assert equal(before, values(network.trainable_variables))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras' PyTorch trainer takes one step per execution")
+def test_steps_per_execution_change_nothing(small_gan, points):
+    one, four = small_gan(), small_gan(steps_per_execution=4)
+    first, second = (gan.fit(points, batch_size=8, epochs=2, verbose=0, shuffle=False).history for gan in (one, four))
+    assert first["d_loss"] == pytest.approx(second["d_loss"], rel=1e-4)
+    assert first["g_loss"] == pytest.approx(second["g_loss"], rel=1e-4)
+
+
+def test_float16_is_refused():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        with pytest.raises(ValueError, match="mixed_bfloat16"):
+            GAN(SmallGenerator(4), SmallDiscriminator((2,)))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_mixed_bfloat16_trains(points):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+        gan.compile(Wasserstein(), keras.optimizers.Adam(), keras.optimizers.Adam(), penalty=GradientPenalty())
+        assert np.all(np.isfinite(play(gan, points)["d_loss"]))
+        assert {v.dtype for v in gan.trainable_variables} == {"float32"}
+        assert gan.sample(LATENTS).dtype == np.float32
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_one_optimizer_for_both_is_refused():
+    gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)))
+    optimizer = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="two optimizers"):
+        gan.compile(NonSaturating(), optimizer, optimizer)
+
+
+class PairDiscriminator(SmallDiscriminator):
+    """Judges samples of two parts."""
+
+    def network(self, samples, seed=3):
+        return super().network(layers.Concatenate()(samples))
+
+
+class PairGAN(GAN):
+    """A conditional game: the discriminator judges (sample, condition)."""
+
+    def fake(self, real):
+        _, condition = real
+        return self.generator(self.latents(ops.shape(condition)[0]), training=True), condition
+
+
+@pytest.mark.parametrize("penalty", [None, GradientPenalty()])
+def test_a_conditional_game_overrides_fake_alone(points, penalty):
+    discriminator = PairDiscriminator([keras.Input((2,)), keras.Input((3,))])
+    gan = PairGAN(SmallGenerator(4), discriminator, seed=0)
+    gan.compile(
+        RelativisticPairing(), keras.optimizers.Adam(), keras.optimizers.Adam(), penalty=penalty, discriminator_steps=2
+    )
+    history = gan.fit(points, np.ones((64, 3), "float32"), batch_size=16, verbose=0).history
+    assert np.all(np.isfinite(history["g_loss"]))

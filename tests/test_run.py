@@ -1,0 +1,186 @@
+"""The run folder: what is refused, what is kept, what stops a run."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from common import callbacks, run
+from common.errors import InputError
+from common.files import whole
+from common.options import Count, Rate, Share, check_ranges
+from common.run import Run
+from data_prep.batches import Batches
+from tests.conftest import values
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    epochs: Count = 2  # passes
+    seed: int = 0  # of everything
+    width: Share = 0.5  # of nothing
+    rate: Rate = 1.0  # of nothing
+
+
+def as_images(gan):
+    return np.tile(gan.sample(run.fixed_latents(gan, 0))[:, :, None, None], (1, 1, 2, 1))
+
+
+@pytest.fixture
+def train(small_gan, tmp_path):
+    """Returns a function that trains the small GAN into a run folder."""
+
+    def train(config=Config(), points=None, folder=tmp_path / "run", **kwargs):  # noqa: B008
+        this = Run(folder, "small", config, **kwargs)
+        points = np.zeros((16, 2), "float32") if points is None else points
+        batches = Batches(points, 8, transform=lambda batch: batch)
+        gan = small_gan(use_ema=True)
+        start = this.resume(gan, batches)
+        this._write_data = lambda batches: None  # points are no images
+        gan.fit(
+            batches,
+            initial_epoch=start,
+            epochs=config.epochs,
+            verbose=0,
+            callbacks=this.callbacks(batches, draw=as_images),
+        )
+        this.finish()
+        this._lock.close()
+        return gan
+
+    return train
+
+
+def test_the_folder(train, tmp_path):
+    train(tensorboard=True)
+    found = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
+    assert found > {
+        *("config.json", "log.csv", "losses.png", "training.gif", "generator.keras", "checkpoint.npz", "README.md"),
+        *("samples/epoch_001.png", "samples/epoch_002.png", "tensorboard"),
+    }
+    assert not [name for name in found if ".part-" in name]
+    rows = callbacks.read_log(tmp_path / "run" / "log.csv")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert set(rows[0]) == {"epoch", "d_loss", "g_loss", "images/s", "seconds"}
+    card = (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert all(word in card for word in ("samples/epoch_002.png", "seed | 0", keras.__version__, "d_loss"))
+
+
+def test_continuing_equals_one_run(train, tmp_path):
+    one = train(Config(epochs=4), folder=tmp_path / "one")
+    train(Config(epochs=2))
+    two = train(Config(epochs=4))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(values(one.trainable_variables), values(two.trainable_variables), strict=True)
+    )
+    log, other = (callbacks.read_log(tmp_path / name / "log.csv") for name in ("one", "run"))
+    assert [(row["d_loss"], row["g_loss"]) for row in log] == [(row["d_loss"], row["g_loss"]) for row in other]
+
+
+def test_finished_run_knows_it(train, tmp_path):
+    train()
+    for epochs, finished in ((1, True), (2, True), (3, False)):
+        again = Run(tmp_path / "run", "small", Config(epochs=epochs))
+        assert again.is_finished == finished
+        again._lock.close()
+
+
+def test_another_config_is_refused_by_field(train, tmp_path):
+    train()
+    with pytest.raises(InputError, match=r"width was 0\.5 and is 0\.25.*--restart") as caught:
+        Run(tmp_path / "run", "small", Config(width=0.25))
+    assert "epochs" not in str(caught.value)
+
+
+def test_restart_moves_the_old_run_aside(train, tmp_path):
+    for _ in range(3):
+        train(restart=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.old1", "run.old2"]
+    assert (tmp_path / "run.old1" / "generator.keras").exists()
+
+
+def test_folder_of_the_user_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="no run"):
+        Run(tmp_path, "small", Config())
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written .*--run-folder"):
+        Run(tmp_path / "file" / "run", "small", Config())
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    first = Run(tmp_path, "small", Config())
+    with pytest.raises(InputError, match="Another process"):
+        Run(tmp_path, "small", Config())
+    first._lock.close()
+
+
+def test_damaged_config(train, tmp_path):
+    train()
+    (tmp_path / "run" / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is damaged .*--restart"):
+        Run(tmp_path / "run", "small", Config())
+
+
+def test_full_disk(train, monkeypatch):
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1e6}))
+    with pytest.raises(InputError, match="1 MB are free"):
+        train()
+
+
+def test_nan_stops_and_keeps_the_last_checkpoint(train, tmp_path):
+    train(Config(epochs=1))
+    checkpoint = (tmp_path / "run" / "checkpoint.npz").read_bytes()
+    points = np.zeros((16, 2), "float32")
+    points[:] = np.nan
+    with pytest.raises(InputError, match=r"d_loss became nan in step 1 of epoch 2.*that of epoch 1"):
+        train(Config(epochs=3), points)
+    assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == checkpoint
+
+
+def test_weights_that_break_in_the_last_step_are_not_stored(small_gan):
+    gan = small_gan()
+    gan.generator.trainable_variables[0].assign(np.full(gan.generator.trainable_variables[0].shape, np.inf))
+    watch = callbacks.StopOnNonFinite()
+    watch.set_model(gan)
+    with pytest.raises(InputError, match="no longer finite after epoch 3"):
+        watch.on_epoch_end(2)
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole(path) as part:
+        part.write_text("half of the n")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "--epochs must be at least 1, but is 0"),
+        ("width", 1.0, "--width must be at least 0 and below 1, but is 1"),
+        ("rate", float("nan"), "--rate must be above 0, but is nan"),
+        ("rate", 0.0, "--rate must be above 0"),
+    ],
+)
+def test_ranges(field, value, message):
+    with pytest.raises(InputError, match=message):
+        check_ranges(dataclasses.replace(Config(), **{field: value}))
+
+
+def test_config_is_json(train, tmp_path):
+    train()
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert stored["width"] == 0.5
+    assert stored["backend"] == keras.backend.backend()
+    assert stored["finished_epochs"] == 2
