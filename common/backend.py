@@ -14,7 +14,7 @@ import keras
 
 
 def samples(batch):
-    """Returns the samples in what Keras hands to `train_step`: a tuple of arrays, in which None stands for no target."""
+    """Returns the samples of a batch as Keras hands it to `train_step`, where None stands for a target not given."""
     if not isinstance(batch, (list, tuple)):
         return batch
     parts = tuple(part for part in batch if part is not None)

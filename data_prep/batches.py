@@ -20,7 +20,8 @@ class Batches(keras.utils.PyDataset):
     """Batches for `fit`, in an order that depends on the seed and the epoch alone.
 
     Every epoch is a new permutation; the incomplete batch at its end is left out, other samples in each epoch. Set
-    `epoch` to continue where an earlier `fit` ended.
+    `epoch` to continue where an earlier `fit` ended, and give `fit` the option `shuffle=False`: else Keras draws the
+    order of the batches once more, from Python's global random numbers.
 
     Args:
         samples: array of the data, first axis the samples; or a structure of arrays, such as `(images, labels)`.

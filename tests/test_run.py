@@ -32,7 +32,7 @@ def as_images(gan):
 def train(small_gan, tmp_path):
     """Returns a function that trains the small GAN into a run folder."""
 
-    def train(config=Config(), points=None, folder=tmp_path / "run", **kwargs):  # noqa: B008
+    def train(config=Config(), points=None, folder=tmp_path / "run", **kwargs):
         this = Run(folder, "small", config, **kwargs)
         points = np.zeros((16, 2), "float32") if points is None else points
         batches = Batches(points, 8, transform=lambda batch: batch)
@@ -43,6 +43,7 @@ def train(small_gan, tmp_path):
             batches,
             initial_epoch=start,
             epochs=config.epochs,
+            shuffle=False,
             verbose=0,
             callbacks=this.callbacks(batches, draw=as_images),
         )

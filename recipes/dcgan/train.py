@@ -104,8 +104,14 @@ def train(config, run):
         keras.optimizers.Adam(config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema),
         keras.optimizers.Adam(config.learning_rate, config.beta_1),
     )
-    start = run.resume(gan, batches)
-    gan.fit(batches, initial_epoch=start, epochs=config.epochs, callbacks=run.callbacks(batches), verbose=run.verbose)
+    gan.fit(
+        batches,
+        initial_epoch=run.resume(gan, batches),
+        epochs=config.epochs,
+        shuffle=False,  # the batches shuffle themselves, by seed and epoch
+        callbacks=run.callbacks(batches),
+        verbose=run.verbose,
+    )
     return gan
 
 

@@ -1,0 +1,147 @@
+"""What happens before a recipe runs: the table, new recipes, the environment."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from common import environment, launcher
+from common.errors import InputError
+from tests.conftest import PROJECT, run_recipe
+from tests.test_recipes import is_one_sentence
+
+pytestmark = pytest.mark.once
+
+
+def test_table_in_under_a_second():
+    durations = []
+    for _ in range(3):
+        start = time.monotonic()
+        answer = run_recipe()
+        durations.append(time.monotonic() - start)
+    assert answer.returncode == 0
+    assert min(durations) < 1
+    for recipe in launcher.recipes():
+        assert all(part in answer.stdout for part in recipe)
+
+
+@pytest.mark.parametrize("recipe", launcher.recipes(), ids=lambda recipe: recipe.name)
+def test_every_recipe_says_what_it_is(recipe):
+    assert recipe.sentence.endswith(".")
+    assert "https://" in recipe.paper
+    assert float(recipe.minutes) > 0
+
+
+def test_unknown_recipe():
+    assert is_one_sentence(run_recipe("dcgna"), "There is no recipe 'dcgna'; did you mean dcgan?")
+
+
+def test_unknown_backend():
+    assert is_one_sentence(run_recipe("dcgan", "--backend", "mxnet"), "tensorflow, jax or torch, but is 'mxnet'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["my_gan"], "Expected: ./run_recipe.sh new NAME --from RECIPE"),
+        (["my_gan", "--from", "dcgam"], "did you mean dcgan?"),
+        (["My-GAN", "--from", "dcgan"], "lower-case letters"),
+        (["../evil", "--from", "dcgan"], "lower-case letters"),
+        (["vanilla", "--from", "dcgan"], "recipes/vanilla exists already"),
+    ],
+)
+def test_new_refuses(arguments, words):
+    assert is_one_sentence(run_recipe("new", *arguments), words)
+
+
+def test_python_too_old(tmp_path):
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    answer = run_recipe("dcgan", env={"PYTHON": str(old)})
+    assert is_one_sentence(answer, "Python 3.11 or newer is needed, found: Python 3.9.2")
+
+
+def test_link_to_the_script_and_another_folder(tmp_path):
+    answer = subprocess.run([PROJECT / "run_recipe.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "dcgan" in answer.stdout
+
+
+@pytest.fixture
+def small_environment(tmp_path, monkeypatch):
+    """An environment in a path with spaces, that needs one small package alone."""
+    venv = tmp_path / "with spaces" / "venv"
+    monkeypatch.setattr(environment, "VENV", venv)
+    monkeypatch.setattr(environment, "PYTHON", venv / "bin" / "python")
+    monkeypatch.setattr(environment, "requirements", lambda group: ["six==1.17.0"])
+    return venv
+
+
+@pytest.mark.slow
+def test_environment_is_made_reused_and_repaired(small_environment, capsys):
+    environment.ensure([])
+    assert "Making the environment" in capsys.readouterr().out
+    environment.ensure([])
+    assert capsys.readouterr().out == ""
+
+    (module,) = small_environment.glob("lib/python*/site-packages/six.py")
+    module.unlink()
+    environment.ensure([])
+    assert module.exists()
+
+    (small_environment / "bin" / "python").unlink()
+    environment.ensure([])
+    assert "Repairing the environment" in capsys.readouterr().out
+    assert module.exists()
+
+    shutil.rmtree(next(small_environment.glob("lib/python*/site-packages/pip")))
+    environment.ensure([])
+    assert environment.is_installed("base")
+
+
+@pytest.mark.slow
+def test_package_that_cannot_be_had(small_environment, monkeypatch):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setattr(environment, "requirements", lambda group: ["no-such-package==1.0"])
+    with pytest.raises(InputError, match=r"Could not install base .*no-such-package.*check the network"):
+        environment.ensure([])
+
+
+def test_python_without_venv(small_environment, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="no venv module; install it"):
+        environment.ensure([])
+
+
+def test_disk_too_small(small_environment, monkeypatch):
+    monkeypatch.setattr(environment, "starts", lambda: True)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1e8}))
+    with pytest.raises(InputError, match=r"0\.1 GB are free"):
+        environment.ensure([])
+
+
+def test_gpu_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment.sys, "platform", "linux")
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA Test Card'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert environment.gpu() == "NVIDIA Test Card"
+    assert environment.group_of("tensorflow") == "tensorflow-gpu"
+    tool.write_text("#!/bin/sh\nexit 9\n")  # a driver that does not answer
+    assert environment.gpu() is None
+    assert environment.group_of("tensorflow") == "tensorflow"
+
+
+@pytest.mark.parametrize("arguments", [["--backend", "jax"], ["--backend=jax"]])
+def test_backend_of_the_command_line_comes_first(monkeypatch, arguments):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert launcher.chosen_backend(arguments) == "jax"
+    assert launcher.chosen_backend([]) == "torch"
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert launcher.chosen_backend([]) == "tensorflow"
