@@ -6,6 +6,7 @@ This is the only module that imports a framework. Keras does everything else on 
 - `input_gradients(function, inputs)`: the gradients of a sum of outputs with respect to `inputs`, themselves
   differentiable, for penalties on the discriminator's slope.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
+- `many_steps_per_execution`: whether Keras' trainer takes more than one step at a time.
 - `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
 - `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
 """
@@ -43,6 +44,8 @@ if keras.backend.backend() == "tensorflow":
     class Model(keras.Model):
         def train_step(self, batch):
             return self.update(samples(batch))
+
+    many_steps_per_execution = True
 
     def compiles_with_xla():
         # On a CPU the plain graph is faster, on an accelerator XLA is (benchmarks/throughput.py).
@@ -107,6 +110,8 @@ elif keras.backend.backend() == "jax":
                 logs = self.update(samples(batch))
                 return logs, tuple([v.value for v in group] for group in groups)
 
+    many_steps_per_execution = True
+
     def compiles_with_xla():
         return True  # JAX compiles with nothing else
 
@@ -139,6 +144,8 @@ elif keras.backend.backend() == "torch":
     class Model(keras.Model):
         def train_step(self, batch):
             return self.update(samples(batch))
+
+    many_steps_per_execution = False
 
     def compiles_with_xla():
         return False

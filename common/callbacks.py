@@ -59,7 +59,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
                 raise InputError(
-                    f"{name} became {value} in step {batch + 1} of epoch {self.epoch}, so training stopped; "
+                    f"{name} became {value} by step {batch + 1} of epoch {self.epoch}, so training stopped; "
                     f"the checkpoint is that of epoch {self.epoch - 1}: {self.ADVICE}."
                 )
 

@@ -103,6 +103,8 @@ def report(name, run, folder):
         f"Train on:   ./run_recipe.sh {name} --epochs {2 * run.config.epochs}{where}\n"
         f"Your own:   ./run_recipe.sh new my_gan --from {name}"
     )
+    if run.tensorboard:
+        print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
 
 
 def default_folder(name):

@@ -70,6 +70,7 @@ class GAN(backend.Model):
         discriminator_optimizer,
         penalty=None,
         discriminator_steps=1,
+        steps_per_execution=1,
         jit_compile="auto",
         **kwargs,
     ):
@@ -82,8 +83,10 @@ class GAN(backend.Model):
             penalty: a `Penalty` of the discriminator, or a list of them.
             discriminator_steps: integer, steps of the discriminator in a round. A batch is split into as many equal
                 parts, so that each step sees fresh data.
+            steps_per_execution: integer, rounds played between two looks of the callbacks; more is faster where a round
+                takes few milliseconds. PyTorch plays one at a time whatever is asked for.
             jit_compile: bool, or "auto" to let the device decide.
-            **kwargs: `steps_per_execution`, `run_eagerly`.
+            **kwargs: `run_eagerly`.
         """
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(
@@ -99,7 +102,9 @@ class GAN(backend.Model):
         optimizer.build(self.trainable_variables)
         if jit_compile == "auto":
             jit_compile = backend.compiles_with_xla() and not kwargs.get("run_eagerly", False)
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        if not backend.many_steps_per_execution:
+            steps_per_execution = 1
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps_per_execution, **kwargs)
 
     # The game ---------------------------------------------------------------------------------------------------
 

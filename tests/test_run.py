@@ -141,7 +141,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(train, tmp_path):
     checkpoint = (tmp_path / "run" / "checkpoint.npz").read_bytes()
     points = np.zeros((16, 2), "float32")
     points[:] = np.nan
-    with pytest.raises(InputError, match=r"d_loss became nan in step 1 of epoch 2.*that of epoch 1"):
+    with pytest.raises(InputError, match=r"d_loss became nan by step 1 of epoch 2.*that of epoch 1"):
         train(Config(epochs=3), points)
     assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == checkpoint
 

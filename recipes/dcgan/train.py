@@ -25,13 +25,13 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # what to learn from
-    epochs: Count = 30  # passes over the data
+    epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
-    learning_rate: Rate = 2e-4  # of both networks
+    learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam; 0.9 oscillates, says the paper
-    filters: Count = 64  # of the layer next to the image; doubled with every halving of the image
+    filters: Count = 32  # of the layer next to the image; doubled with every halving of the image
     latent_dim: Count = 100  # length of a latent vector
-    ema: Share = 0.995  # momentum of the generator's averaged weights
+    ema: Share = 0.998  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
 
 
@@ -103,6 +103,7 @@ def train(config, run):
         NonSaturating(),
         keras.optimizers.Adam(config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema),
         keras.optimizers.Adam(config.learning_rate, config.beta_1),
+        steps_per_execution=4,
     )
     gan.fit(
         batches,
