@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sets $python to a Python of 3.11 or newer: $PYTHON if given, else the first one found.
+# Sets $python to a Python of 3.11 to 3.13, for which TensorFlow has builds: $PYTHON if given, else the first one found.
 python=
 for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then
         python=$candidate
         break
     elif [ "$candidate" = "${PYTHON:-}" ]; then
@@ -11,6 +11,6 @@ for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 p
 done
 if [ -z "$python" ]; then
     found=$("${PYTHON:-python3}" --version 2>&1 | tail -n 1) || found="none"
-    echo "Error: Python 3.11 or newer is needed, found: ${found:-none}; install one, or name it: PYTHON=/path/to/python3.12 $0" >&2
+    echo "Error: Python 3.11, 3.12 or 3.13 is needed, found: ${found:-none}; install one, or name it: PYTHON=/path/to/python3.12 $0" >&2
     exit 2
 fi

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from common import backend
+from common.losses import Loss
 
 
 class Optimizers(keras.optimizers.MultiOptimizer):
@@ -87,7 +88,12 @@ class GAN(backend.Model):
                 takes few milliseconds. PyTorch plays one at a time whatever is asked for.
             jit_compile: bool, or "auto" to let the device decide.
             **kwargs: `run_eagerly`.
+
+        Raises:
+            ValueError: if the loss is no `Loss`, or both optimizers are one.
         """
+        if not isinstance(loss, Loss):
+            raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(
                 "Expected two optimizers, got one for both networks: their moments must not mix. Create each anew."

@@ -8,6 +8,7 @@ from PIL import Image
 from common.files import whole
 from data_prep.batches import unscale
 
+MOST_FRAMES = 100  # of an animation, or it grows too large to look at
 SHORTEST_SIDE = 512  # pixels of a grid; small images are enlarged by whole factors
 
 
@@ -45,7 +46,8 @@ def save_png(path, image):
 
 
 def save_gif(path, pictures, milliseconds=200):
-    """Writes an animation of picture files; the last one stays for a moment."""
+    """Writes an animation of picture files, at most about a hundred of them; the last one stays for a moment."""
+    pictures = [*pictures[: -1 : max(1, len(pictures) // MOST_FRAMES)], pictures[-1]]
     frames = [Image.open(picture).convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
     durations = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
     with whole(path) as part:

@@ -46,19 +46,29 @@ class Run:
         self.config = config
         self.checkpoint = self.folder / "checkpoint.npz"
         self.tensorboard = tensorboard
-        if restart:
-            move_aside(self.folder)
         self.identity = {
             "recipe": name,
             "backend": keras.backend.backend(),
             "policy": keras.config.dtype_policy().name,
             **plain(config),
         }
-        self._open()
+        self._refuse_files_of_others()
+        self._make_and_lock()
+        if restart and (self.folder / "config.json").exists():
+            self._move_aside()
+        self._read()
 
     # Opening ----------------------------------------------------------------------------------------------------
 
-    def _open(self):
+    def _refuse_files_of_others(self):
+        has_files = self.folder.is_dir() and any(not item.name.startswith(".") for item in self.folder.iterdir())
+        if has_files and not (self.folder / "config.json").exists():
+            raise InputError(
+                f"{self.folder} holds files but no run (no config.json), and nothing of yours is overwritten; "
+                "choose another --run-folder."
+            )
+
+    def _make_and_lock(self):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / ".lock").open("w")  # held until the process ends
@@ -72,24 +82,25 @@ class Run:
             raise InputError(
                 f"Another process is training in {self.folder}; wait for it, or choose another --run-folder."
             ) from error
-        stored = self._stored()
+
+    def _move_aside(self):
+        """Renames the folder to the first free one of `NAME.old1`, `NAME.old2` …, and begins a new one."""
+        names = (self.folder.with_name(f"{self.folder.name}.old{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        self.folder.rename(aside)
+        print(f"The earlier run is now in {shown(aside)}.")
+        self._lock.close()
+        self._make_and_lock()
+
+    def _read(self):
+        path = self.folder / "config.json"
+        try:
+            stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); begin anew with --restart.") from error
         self.finished_epochs = stored.pop("finished_epochs", 0)
         if self.checkpoint.exists():
             self._refuse_other_config(stored)
-
-    def _stored(self):
-        path = self.folder / "config.json"
-        if path.exists():
-            try:
-                return json.loads(path.read_text("utf-8"))
-            except ValueError as error:
-                raise InputError(f"{path} is damaged ({error}); begin anew with --restart.") from error
-        if any(not item.name.startswith(".") for item in self.folder.iterdir()):
-            raise InputError(
-                f"{self.folder} holds files but no run (no config.json), and nothing of yours is overwritten; "
-                "choose another --run-folder."
-            )
-        return {}
 
     def _refuse_other_config(self, stored):
         differing = [
@@ -217,15 +228,6 @@ def plain(config):
                 list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
             )
     return flat
-
-
-def move_aside(folder):
-    """Renames a folder to the first free one of `NAME.old1`, `NAME.old2` …"""
-    if folder.exists():
-        names = (folder.with_name(f"{folder.name}.old{number}") for number in itertools.count(1))
-        aside = next(name for name in names if not name.exists())
-        folder.rename(aside)
-        print(f"The earlier run is now in {shown(aside)}.")
 
 
 def refuse_full_disk(folder, gan):

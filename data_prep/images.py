@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -107,9 +108,8 @@ def load_dataset(name, split):
 
 
 def cache():
-    return (
-        Path(keras.config.keras_home() if hasattr(keras.config, "keras_home") else Path.home() / ".keras") / "datasets"
-    )
+    """Returns the folder in which Keras looks for data sets."""
+    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
 
 
 def first_line(error):

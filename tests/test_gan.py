@@ -244,6 +244,11 @@ def test_one_optimizer_for_both_is_refused():
         gan.compile(NonSaturating(), optimizer, optimizer)
 
 
+def test_a_loss_of_keras_is_refused(small_gan):
+    with pytest.raises(ValueError, match=r"Expected a Loss .*binary_crossentropy"):
+        small_gan("binary_crossentropy")
+
+
 class PairDiscriminator(SmallDiscriminator):
     """Judges samples of two parts."""
 

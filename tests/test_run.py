@@ -103,10 +103,12 @@ def test_restart_moves_the_old_run_aside(train, tmp_path):
     assert (tmp_path / "run.old1" / "generator.keras").exists()
 
 
-def test_folder_of_the_user_is_left_alone(tmp_path):
+@pytest.mark.parametrize("restart", [False, True])
+def test_folder_of_the_user_is_left_alone(tmp_path, restart):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="no run"):
-        Run(tmp_path, "small", Config())
+        Run(tmp_path, "small", Config(), restart)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
@@ -116,10 +118,13 @@ def test_folder_that_cannot_be_written(tmp_path):
         Run(tmp_path / "file" / "run", "small", Config())
 
 
-def test_two_runs_in_one_folder(tmp_path):
-    first = Run(tmp_path, "small", Config())
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_folder_in_use_is_left_alone(train, tmp_path, restart):
+    train()
+    first = Run(tmp_path / "run", "small", Config())
     with pytest.raises(InputError, match="Another process"):
-        Run(tmp_path, "small", Config())
+        Run(tmp_path / "run", "small", Config(), restart)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
     first._lock.close()
 
 
@@ -128,6 +133,8 @@ def test_damaged_config(train, tmp_path):
     (tmp_path / "run" / "config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json is damaged .*--restart"):
         Run(tmp_path / "run", "small", Config())
+    train(restart=True)
+    assert (tmp_path / "run.old1" / "config.json").read_text() == "{"
 
 
 def test_full_disk(train, monkeypatch):

@@ -27,7 +27,7 @@ class Config:
     images: ImageOptions = ImageOptions()  # what to learn from
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
-    learning_rate: Rate = 2e-4  # of both networks
+    learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam, the momentum of its mean
     units: Count = 512  # width of the hidden layers
     latent_dim: Count = 100  # length of a latent vector

@@ -1,0 +1,66 @@
+"""Times the parts of one training step of the recipe dcgan on TensorFlow: where the time goes.
+
+    .venv/bin/python -m benchmarks.parts [--batch-size 64] [--rounds 7]
+
+Interleaved medians, as in `benchmarks.throughput`. Batch norm is timed by leaving it out.
+"""
+
+import argparse
+from unittest import mock
+
+from benchmarks import throughput  # first: it chooses the backend
+
+# isort: split
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import backend
+from common.gan import GAN
+from common.losses import NonSaturating
+from recipes.dcgan.train import Config
+
+
+def parts(images, size):
+    """Returns functions that run the whole step, and parts of it."""
+    gan = GAN(*throughput.networks(*size), seed=0)
+    gan.compile(NonSaturating(), throughput.adam(), throughput.adam())
+    batch = tf.constant(images)
+    ways = {"the whole step": throughput.project(images, size)}
+    for network, loss, optimizer in (
+        (gan.discriminator, gan.discriminator_loss, gan.discriminator_optimizer),
+        (gan.generator, gan.generator_loss, gan.generator_optimizer),
+    ):
+
+        @tf.function
+        def gradients(loss=loss, variables=network.trainable_variables):
+            return backend.value_and_gradients(lambda: loss(batch), variables, [])
+
+        @tf.function
+        def apply(values, optimizer=optimizer, variables=network.trainable_variables):
+            optimizer.apply(values, variables)
+
+        _, values = gradients()
+        ways[f"{network.name}: loss and gradients"] = lambda gradients=gradients: float(gradients()[0])
+        ways[f"{network.name}: optimizer"] = lambda apply=apply, values=values: apply(values)
+    with mock.patch.object(keras.layers.BatchNormalization, "call", lambda self, x, **kwargs: x):
+        ways["the whole step without batch norm"] = throughput.project(images, size)
+        ways["the whole step without batch norm"]()  # traced while it is left out
+    return ways
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    images = np.random.default_rng(0).uniform(-1, 1, (options.batch_size, *throughput.SHAPE)).astype("float32")
+    ways = parts(images, ("dcgan", Config().filters))
+    medians = throughput.interleaved(ways, options.rounds, repeats=5)
+    print("| part | ms | share |\n|---|---|---|")
+    for name, value in medians.items():
+        print(f"| {name} | {value * 1e3:.1f} | {value / medians['the whole step']:.0%} |")
+
+
+if __name__ == "__main__":
+    main()
