@@ -21,6 +21,17 @@ from common.losses import NonSaturating
 from recipes.dcgan.train import Config
 
 
+def parts_of_a_player(network, loss, optimizer):
+    variables = network.trainable_variables
+    gradients = tf.function(lambda: backend.value_and_gradients(loss, variables, []))
+    _, values = gradients()
+    apply = tf.function(lambda: optimizer.apply(values, variables))
+    return {
+        f"{network.name}: loss and gradients": lambda: float(gradients()[0]),
+        f"{network.name}: optimizer": apply,
+    }
+
+
 def parts(images, size):
     """Returns functions that run the whole step, and parts of it."""
     gan = GAN(*throughput.networks(*size), seed=0)
@@ -31,18 +42,7 @@ def parts(images, size):
         (gan.discriminator, gan.discriminator_loss, gan.discriminator_optimizer),
         (gan.generator, gan.generator_loss, gan.generator_optimizer),
     ):
-
-        @tf.function
-        def gradients(loss=loss, variables=network.trainable_variables):
-            return backend.value_and_gradients(lambda: loss(batch), variables, [])
-
-        @tf.function
-        def apply(values, optimizer=optimizer, variables=network.trainable_variables):
-            optimizer.apply(values, variables)
-
-        _, values = gradients()
-        ways[f"{network.name}: loss and gradients"] = lambda gradients=gradients: float(gradients()[0])
-        ways[f"{network.name}: optimizer"] = lambda apply=apply, values=values: apply(values)
+        ways |= parts_of_a_player(network, lambda loss=loss: loss(batch), optimizer)
     with mock.patch.object(keras.layers.BatchNormalization, "call", lambda self, x, **kwargs: x):
         ways["the whole step without batch norm"] = throughput.project(images, size)
         ways["the whole step without batch norm"]()  # traced while it is left out

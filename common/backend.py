@@ -48,7 +48,7 @@ if keras.backend.backend() == "tensorflow":
     many_steps_per_execution = True
 
     def compiles_with_xla():
-        # On a CPU the plain graph is faster, on an accelerator XLA is (benchmarks/throughput.py).
+        # On a CPU the plain graph has the faster convolutions, on an accelerator XLA (benchmarks/throughput.py).
         return bool(tf.config.list_physical_devices("GPU"))
 
     def device():

@@ -8,7 +8,7 @@ from PIL import Image
 from common.files import whole
 from data_prep.batches import unscale
 
-MOST_FRAMES = 100  # of an animation, or it grows too large to look at
+MOST_FRAMES = 60  # of an animation, or it grows too large to look at
 SHORTEST_SIDE = 512  # pixels of a grid; small images are enlarged by whole factors
 
 
@@ -46,9 +46,10 @@ def save_png(path, image):
 
 
 def save_gif(path, pictures, milliseconds=200):
-    """Writes an animation of picture files, at most about a hundred of them; the last one stays for a moment."""
+    """Writes an animation of picture files, at most some sixty of them; the last one stays for a moment."""
     pictures = [*pictures[: -1 : max(1, len(pictures) // MOST_FRAMES)], pictures[-1]]
-    frames = [Image.open(picture).convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
+    # Few colours without dithering: noise does not compress.
+    frames = [Image.open(picture).convert("RGB").quantize(64, dither=Image.Dither.NONE) for picture in pictures]
     durations = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
     with whole(path) as part:
         frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)

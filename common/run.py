@@ -125,14 +125,17 @@ class Run:
     # While training ---------------------------------------------------------------------------------------------
 
     def resume(self, gan, batches):
-        """Restores the last finished epoch into `gan` and the order of `batches`; returns the number of epochs done.
+        """Begins the run, or restores its last finished epoch; returns the number of epochs done.
+
+        Writes `config.json` and `data.png`, what the network is really fed.
 
         Args:
-            gan: a compiled `GAN`.
-            batches: `Batches`, or anything else with an attribute `epoch`.
+            gan: a compiled `GAN`; gets its state back.
+            batches: `Batches` that `fit` gets; set to the epoch to come.
         """
         refuse_full_disk(self.folder, gan)
         self._store()  # not earlier: a start that failed leaves no run behind
+        self._write_data(batches)
         if not self.checkpoint.exists():
             return 0
         batches.epoch = checkpoint.load(self.checkpoint, gan)
@@ -140,7 +143,7 @@ class Run:
         return batches.epoch
 
     def callbacks(self, batches, draw=None, columns=None):
-        """Returns the Keras callbacks that write the run folder, and writes `data.png`.
+        """Returns the Keras callbacks that write the run folder.
 
         Args:
             batches: `Batches` that `fit` gets.
@@ -148,7 +151,6 @@ class Run:
                 always the same latents.
             columns: integer or None, columns of the grid.
         """
-        self._write_data(batches)
         seed = getattr(self.config, "seed", 0)
         return [
             callbacks.Throughput(batches.batch_size),
@@ -180,7 +182,7 @@ class Run:
         pictures.save_gif(self.folder / "training.gif", grids)
         with whole(self.folder / "README.md") as part:
             part.write_text(self._card(grids[-1]), encoding="utf-8")
-        self.finished_epochs = self.config.epochs
+        self.finished_epochs = len(grids)
         self._store()
 
     def _card(self, last_grid):
@@ -217,17 +219,11 @@ def draw_latents(count, latent_dim, seed):
 
 
 def plain(config):
-    """Returns a dataclass, its parts merged into it, as what JSON can hold."""
+    """Returns a dataclass, its parts merged into it, as what JSON can hold; paths are absolute."""
     flat = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            flat.update(plain(value))
-        else:
-            flat[field.name] = (
-                list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-            )
-    return flat
+    for name, value in dataclasses.asdict(config).items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return json.loads(json.dumps(flat, default=lambda path: str(path.resolve())))
 
 
 def refuse_full_disk(folder, gan):

@@ -37,8 +37,8 @@ def train(small_gan, tmp_path):
         points = np.zeros((16, 2), "float32") if points is None else points
         batches = Batches(points, 8, transform=lambda batch: batch)
         gan = small_gan(use_ema=True)
-        start = this.resume(gan, batches)
         this._write_data = lambda batches: None  # points are no images
+        start = this.resume(gan, batches)
         gan.fit(
             batches,
             initial_epoch=start,

@@ -103,7 +103,7 @@ def train(config, run):
         NonSaturating(),
         keras.optimizers.Adam(config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema),
         keras.optimizers.Adam(config.learning_rate, config.beta_1),
-        steps_per_execution=4,
+        steps_per_execution=8,
     )
     gan.fit(
         batches,
