@@ -42,11 +42,11 @@ class Config:
 def halvings(height, width):
     """Returns how often an image is halved down to 4 to 7 pixels: 2 times from 28, 3 from 32, 5 from 128."""
     times = 0
-    while min(height, width) > 7 and height % 2 == width % 2 == 0:
-        height, width, times = height // 2, width // 2, times + 1
-    if times < 2 or max(height, width) > 16:
+    while min(height, width) >> times > 7 and (height >> times) % 2 == (width >> times) % 2 == 0:
+        times += 1
+    if times < 2 or max(height, width) >> times > 16:
         raise InputError(
-            f"Images of {width}×{height} pixels after {times} halvings cannot be halved down to 4 to 7 pixels; "
+            f"Images of {width}×{height} pixels cannot be halved down to 4 to 7 pixels; "
             "bring them to 28, 32, 64 or 128 pixels first."
         )
     return times
