@@ -1,6 +1,9 @@
 """The command line of a recipe: options, actions, and errors as sentences."""
 
+import contextlib
 import dataclasses
+import io
+import itertools
 import os
 import sys
 import zipfile
@@ -62,10 +65,15 @@ def main(train, config_class, package, actions=None):
     actions = {"sample": sample, **(actions or {})}
     arguments = sys.argv[1:]
     try:
-        if arguments and arguments[0] in actions:
-            actions[arguments[0]](name, arguments[1:])
-        else:
+        action = arguments[0] if arguments and not arguments[0].startswith("-") else None
+        if action is None:
             train_run(name, train, config_class, arguments)
+        elif action in actions:
+            actions[action](name, arguments[1:])
+        else:
+            raise InputError(
+                f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
+            )
     except InputError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:
@@ -114,18 +122,32 @@ def default_folder(name):
 def parse(name, classes, arguments):
     """Returns one object of each dataclass, from one flat set of options; `classes` gives each a title."""
     fields = [(title, part, part()) for title, part in classes.items()]
-    merged = dataclasses.make_dataclass("Options", fields, frozen=True)
-    options = tyro.cli(
-        merged,
-        args=arguments,
-        prog=f"./run_recipe.sh {name}",
-        description=(sys.modules["__main__"].__doc__ or "").split("\n")[0],
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = tyro.cli(
+                dataclasses.make_dataclass("Options", fields, frozen=True),
+                args=arguments,
+                prog=f"./run_recipe.sh {name}",
+                description=(sys.modules["__main__"].__doc__ or "").split("\n")[0],
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as end:
+        if end.code:
+            raise InputError(one_sentence(said.getvalue(), f"./run_recipe.sh {name} --help")) from None
+        raise
     parts = [getattr(options, title) for title in classes]
     for part in parts:
         check_ranges(part)
     return parts
+
+
+def one_sentence(box, help_command):
+    """Returns what tyro says in a box of several lines as one sentence, with the option that was perhaps meant."""
+    lines = [line.strip("│| ") for line in box.splitlines() if line.startswith(("│", "|"))]
+    problem = " ".join(itertools.takewhile(lambda line: not line.startswith("──"), lines)).rstrip(".")
+    meant = next((line.split()[0] for line in lines[1:] if line.startswith("--")), None) if "meant" in box else None
+    return f"{problem}; {f'did you mean {meant}? ' if meant else ''}all options: {help_command}"
 
 
 def set_policy(policy):

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.once
 
 FRAMEWORKS = {"tensorflow", "jax", "torch"}
 SOURCES = sorted(path for folder in ("common", "data_prep", "recipes") for path in (PROJECT / folder).rglob("*.py"))
+FINISHED = [recipe.name for recipe in recipes() if (PROJECT / "recipes" / recipe.name / "README.md").exists()]
 PAGES = sorted(path for path in PROJECT.rglob("*.md") if not {".venv", "runs"} & set(path.parts))
 HEADINGS = (
     *("What it is", "The idea", "Run it", "Measured result", "Departures from the paper"),
@@ -40,10 +41,10 @@ def test_recipes_never_import_each_other(path):
     assert not [name for name in imports(path) if name.startswith("recipes")]
 
 
-@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
-def test_train_fits_on_its_lines(recipe):
-    source = (PROJECT / "recipes" / recipe.name / "train.py").read_text("utf-8")
-    assert len(source.splitlines()) <= (99 if recipe.name == "vanilla" else 120)
+@pytest.mark.parametrize("name", FINISHED)
+def test_train_fits_on_its_lines(name):
+    source = (PROJECT / "recipes" / name / "train.py").read_text("utf-8")
+    assert len(source.splitlines()) <= (99 if name == "vanilla" else 120)
     order = ['"""', "import", "class Config", "# Networks ---", "# Training ---", "def train(", "if __name__"]
     places = [source.index(part) for part in order]
     assert places == sorted(places)
@@ -63,10 +64,10 @@ def test_the_table_in_the_readme_is_what_the_recipes_say():
         assert (PROJECT / page).is_file()
     listed = [name for name, *_ in rows_of_the_table()]
     assert listed == [recipe.name for recipe in recipes() if recipe.name in listed]
-    assert set(listed) == {path.parent.name for path in (PROJECT / "recipes").glob("*/README.md")}
+    assert set(listed) == set(FINISHED)
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in rows_of_the_table()])
+@pytest.mark.parametrize("name", FINISHED)
 def test_recipe_pages_have_the_fixed_headings(name):
     text = (PROJECT / "recipes" / name / "README.md").read_text("utf-8")
     assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == HEADINGS
