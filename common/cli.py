@@ -18,6 +18,7 @@ from common.errors import InputError
 from common.gan import sample as draw
 from common.options import Count, Seed, check_ranges
 from common.run import PROJECT, Run, draw_latents, shown
+from data_prep.images import SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,24 +170,20 @@ def sample(name, arguments):
     generator = load_generator(folder / "generator.keras", name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
     is_grid = out.suffix.lower() == ".png"
+    if out.suffix.lower() in SUFFIXES and not is_grid:
+        raise InputError(f"--out expects a .png for a grid, or a folder, but is {out}; use {out.with_suffix('.png')}.")
     files = [out] if is_grid else [out / f"{index:05d}.png" for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing(files)
     images = draw(generator, draw_latents(options.count, generator.input_shape[-1], options.seed))
     try:
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
-        write_images(files, images)
+        sheets = [pictures.grid(images)] if is_grid else [pictures.unscale(image) for image in images]
+        for path, sheet in zip(files, sheets, strict=True):
+            pictures.save_png(path, sheet)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
     print(f"{options.count} samples in {shown(out)}")
-
-
-def write_images(files, images):
-    if len(files) == 1:
-        pictures.save_png(files[0], pictures.grid(images))
-        return
-    for path, image in zip(files, images, strict=True):
-        pictures.save_png(path, pictures.unscale(image))
 
 
 def refuse_existing(files):

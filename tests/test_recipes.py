@@ -92,6 +92,9 @@ def test_sample(trained, tmp_path):
     files = sorted((tmp_path / "many").iterdir())
     assert [path.name for path in files] == ["00000.png", "00001.png", "00002.png"]
     assert cv2.imread(str(files[0]), cv2.IMREAD_UNCHANGED).shape == (28, 28)
+    assert is_one_sentence(run_recipe(*common, "--out", "grid.jpg", cwd=tmp_path), "use grid.png")
+    assert run_recipe(*common, "--count", 1, "--out", "one", cwd=tmp_path).returncode == 0
+    assert cv2.imread(str(tmp_path / "one" / "00000.png")).shape[:2] == (28, 28)
     before = (tmp_path / "grid.png").read_bytes()
     answer = run_recipe(*common, "--out", "grid.png", cwd=tmp_path)
     assert is_one_sentence(answer, "exists already")
