@@ -8,10 +8,14 @@ This is the only module that imports a framework. Keras does everything else on 
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
 - `many_steps_per_execution`: whether Keras' trainer takes more than one step at a time.
 - `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
+- `set_random_seed(seed)`: as `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
 - `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
 """
 
+import random
+
 import keras
+import numpy as np
 
 
 def samples(batch):
@@ -54,6 +58,8 @@ if keras.backend.backend() == "tensorflow":
     def device():
         gpus = tf.config.list_physical_devices("GPU")
         return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
+
+    set_random_seed = keras.utils.set_random_seed
 
     def random_state():
         return ()  # Keras' layers draw from their own seeds only
@@ -119,6 +125,10 @@ elif keras.backend.backend() == "jax":
         first = jax.devices()[0]
         return "CPU" if first.platform == "cpu" else first.device_kind
 
+    def set_random_seed(seed):
+        random.seed(seed)  # from which Keras draws the seeds of layers and initial weights
+        np.random.seed(seed)
+
     def random_state():
         return ()  # Keras' layers draw from their own seeds only
 
@@ -152,6 +162,11 @@ elif keras.backend.backend() == "torch":
 
     def device():
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+
+    def set_random_seed(seed):
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
 
     def random_state():
         return torch.get_rng_state().numpy()  # Dropout without a seed draws from here

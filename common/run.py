@@ -122,6 +122,10 @@ class Run:
     def is_finished(self):
         return self.finished_epochs >= self.config.epochs
 
+    def set_random_seed(self):
+        """Makes initial weights, and what else is drawn without a seed of its own, depend on the config's `seed`."""
+        backend.set_random_seed(self.config.seed)
+
     # While training ---------------------------------------------------------------------------------------------
 
     def resume(self, gan, batches):

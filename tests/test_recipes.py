@@ -119,11 +119,17 @@ def is_one_sentence(answer, words):
 
 
 @pytest.mark.slow
+def test_an_error_is_a_sentence_on_every_backend(tmp_path):
+    """Also where TensorFlow is installed beside another backend, and would greet if something imported it."""
+    answer = run_recipe("dcgan", "--run-folder", tmp_path / "run", "--batch-size", 20000)
+    assert is_one_sentence(answer, "larger than the data of 10000 samples")
+
+
+@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--batch-size", "20000"], "larger than the data"),
         (["--epochs", "0"], "--epochs must be at least 1"),
         (["--policy", "mixed_float16"], "mixed_bfloat16"),
         (["--data", "/missing"], "--data expects a folder"),
@@ -196,15 +202,18 @@ def test_interrupted_at_any_moment_it_ends_with_the_same_bits(tmp_path, name):
 
 def start(*arguments):
     environment = {**os.environ, "GAN_COOKBOOK_VENV": sys.prefix, "KERAS_BACKEND": BACKEND}
-    return subprocess.Popen(
-        [PROJECT / "run_recipe.sh", *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where the tests run in the background, Ctrl-C is ignored, and so it would be here.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    # Where the tests run in the background, Ctrl-C is ignored, and a child would inherit that.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [PROJECT / "run_recipe.sh", *map(str, arguments)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def wait_for(moment, process, seconds=240):

@@ -115,6 +115,7 @@ def test_nothing_imports_tensorflow_on_another_backend(backend):
         "import sys, recipes.dcgan.train as t, common.checkpoint, common.callbacks\n"
         "from data_prep.batches import Batches; import numpy as np\n"
         "from common.losses import NonSaturating; from common.gan import GAN; import keras\n"
+        "from common import backend; backend.set_random_seed(0)\n"
         "from tests.conftest import SmallGenerator, SmallDiscriminator\n"
         "gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)))\n"
         "gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam())\n"

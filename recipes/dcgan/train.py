@@ -92,7 +92,7 @@ class ConvolutionalDiscriminator(Discriminator):
 
 def train(config, run):
     """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
-    keras.utils.set_random_seed(config.seed)
+    run.set_random_seed()
     batches = data.load(config)
     gan = GAN(
         ConvolutionalGenerator(config.latent_dim, image_shape=batches.sample_shape, filters=config.filters),

@@ -69,7 +69,7 @@ class DenseDiscriminator(Discriminator):
 
 def train(config, run):
     """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
-    keras.utils.set_random_seed(config.seed)
+    run.set_random_seed()
     batches = data.load(config)
     gan = GAN(
         DenseGenerator(config.latent_dim, image_shape=batches.sample_shape, units=config.units),
