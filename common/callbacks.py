@@ -10,6 +10,7 @@ import numpy as np
 from common import checkpoint, pictures
 from common.errors import InputError
 from common.files import whole
+from data_prep.folders import write_skipped
 
 
 class Throughput(keras.callbacks.Callback):
@@ -70,6 +71,39 @@ class StopOnNonFinite(keras.callbacks.Callback):
                     f"The weights {variable.path} are no longer finite after epoch {epoch + 1}, so training stopped; "
                     f"the checkpoint is that of epoch {epoch}: {self.ADVICE}."
                 )
+
+
+class SkippedFiles(keras.callbacks.Callback):
+    """Keeps `skipped.csv` true: in a folder too large to be decoded beforehand, damage shows when a batch comes to it.
+
+    Args:
+        folder: path of the run.
+        batches: `Batches` that `fit` gets.
+
+    Raises:
+        InputError: if more of the files are damaged than may.
+    """
+
+    def __init__(self, folder, batches):
+        super().__init__()
+        self.path = folder / "skipped.csv"
+        self.batches = batches
+        self.told = None
+
+    def on_train_begin(self, logs=None):
+        self._write()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if len(self.batches.skipped) > self.told:
+            print(f"\n{len(self.batches.skipped) - self.told} more pictures skipped: see skipped.csv.")
+            self._write()
+            self.batches.refuse_many_skipped()
+
+    def _write(self):
+        skipped = self.batches.skipped
+        if skipped:
+            write_skipped(self.path, skipped)
+        self.told = len(skipped)
 
 
 class Samples(keras.callbacks.Callback):

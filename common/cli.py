@@ -1,9 +1,6 @@
 """The command line of a recipe: options, actions, and errors as sentences."""
 
-import contextlib
 import dataclasses
-import io
-import itertools
 import os
 import sys
 import zipfile
@@ -14,11 +11,12 @@ import keras
 import tyro
 
 from common import pictures
+from common.arguments import fail, parse
 from common.errors import InputError
 from common.gan import sample as draw
-from common.options import Count, Seed, check_ranges
+from common.options import Count, Seed
 from common.run import PROJECT, Run, draw_latents, shown
-from data_prep.images import SUFFIXES
+from data_prep.decode import SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +80,10 @@ def main(train, config_class, package, actions=None):
         sys.exit(130)
 
 
-def fail(error):
-    print(f"Error: {error}", file=sys.stderr)
-    return 2
-
-
 def train_run(name, train, config_class, arguments):
-    options, config = parse(name, {"run": RunOptions, "recipe": config_class}, arguments)
+    options, config = parse(
+        f"./run_recipe.sh {name}", description(), {"run": RunOptions, "recipe": config_class}, arguments
+    )
     set_policy(options.policy)
     if options.backend != keras.backend.backend():
         raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
@@ -116,39 +111,12 @@ def report(name, run, folder):
         print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
 
 
+def description():
+    return (sys.modules["__main__"].__doc__ or "").split("\n")[0]
+
+
 def default_folder(name):
     return Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")) / name
-
-
-def parse(name, classes, arguments):
-    """Returns one object of each dataclass, from one flat set of options; `classes` gives each a title."""
-    fields = [(title, part, part()) for title, part in classes.items()]
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            options = tyro.cli(
-                dataclasses.make_dataclass("Options", fields, frozen=True),
-                args=arguments,
-                prog=f"./run_recipe.sh {name}",
-                description=(sys.modules["__main__"].__doc__ or "").split("\n")[0],
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-    except SystemExit as end:
-        if end.code:
-            raise InputError(one_sentence(said.getvalue(), f"./run_recipe.sh {name} --help")) from None
-        raise
-    parts = [getattr(options, title) for title in classes]
-    for part in parts:
-        check_ranges(part)
-    return parts
-
-
-def one_sentence(box, help_command):
-    """Returns what tyro says in a box of several lines as one sentence, with the option that was perhaps meant."""
-    lines = [line.strip("│| ") for line in box.splitlines() if line.startswith(("│", "|"))]
-    problem = " ".join(itertools.takewhile(lambda line: not line.startswith("──"), lines)).rstrip(".")
-    meant = next((line.split()[0] for line in lines[1:] if line.startswith("--")), None) if "meant" in box else None
-    return f"{problem}; {f'did you mean {meant}? ' if meant else ''}all options: {help_command}"
 
 
 def set_policy(policy):
@@ -165,7 +133,7 @@ def set_policy(policy):
 
 def sample(name, arguments):
     """Draws images from the generator of a run."""
-    (options,) = parse(f"{name} sample", {"sample": SampleOptions}, arguments)
+    (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
     folder = options.run_folder or default_folder(name)
     generator = load_generator(folder / "generator.keras", name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"

@@ -5,7 +5,7 @@ A `Config` is a frozen dataclass that `tyro` reads from the command line; the co
 
 import dataclasses
 import math
-from typing import Annotated, get_type_hints
+from typing import Annotated, get_args, get_type_hints
 
 from common.errors import InputError
 
@@ -38,6 +38,7 @@ def check_ranges(config):
     """Raises an `InputError` for the first field of a dataclass outside the `Range` of its type."""
     for name, hint in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
-        for allowed in getattr(hint, "__metadata__", ()):
-            if isinstance(allowed, Range) and value not in allowed:
+        parts = (hint, *get_args(hint))  # of "Count | None" too
+        for allowed in (range_ for part in parts for range_ in getattr(part, "__metadata__", ())):
+            if isinstance(allowed, Range) and value is not None and value not in allowed:
                 raise InputError(f"--{name.replace('_', '-')} must be {allowed}, but is {value}.")

@@ -17,7 +17,6 @@ import numpy as np
 from common import backend, callbacks, checkpoint, pictures
 from common.errors import InputError
 from common.files import whole
-from data_prep.batches import Batches
 
 PROJECT = Path(__file__).parent.parent
 GRID_COUNT = 64  # samples in the grid of an epoch
@@ -159,6 +158,7 @@ class Run:
         return [
             callbacks.Throughput(batches.batch_size),
             callbacks.StopOnNonFinite(),
+            callbacks.SkippedFiles(self.folder, batches),
             callbacks.Samples(
                 self.folder / "samples", draw or (lambda gan: gan.sample(fixed_latents(gan, seed))), columns
             ),
@@ -174,8 +174,7 @@ class Run:
 
     def _write_data(self, batches):
         count = min(GRID_COUNT, batches.count)
-        first = Batches(batches.samples, count, batches.seed, batches.transform)[0]
-        images = keras.tree.flatten(first)[0]
+        images = keras.tree.flatten(batches.first(count))[0]
         pictures.save_png(self.folder / "data.png", pictures.grid(images))
 
     # Finishing --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 from common.errors import InputError
 
 UNSIGNED_BYTE = 0x08
+PREFIXES = {"train": "train", "test": "t10k"}
 
 
 def read(path):
@@ -43,14 +44,19 @@ def find(folder, name):
     return next((path for path in candidates if path.is_file()), None)
 
 
+def splits(folder):
+    """Returns which of "train" and "test" a folder holds as IDX files under MNIST's names."""
+    return [split for split, prefix in PREFIXES.items() if find(folder, f"{prefix}-images-idx3-ubyte") is not None]
+
+
 def holds_idx(folder):
     """Tells whether a folder holds IDX files under MNIST's names."""
-    return find(folder, "train-images-idx3-ubyte") is not None or find(folder, "t10k-images-idx3-ubyte") is not None
+    return bool(splits(folder))
 
 
 def read_split(folder, split):
     """Returns images `(count, height, width)` and labels `(count,)`, uint8, of `split` "train" or "test"."""
-    prefix = {"train": "train", "test": "t10k"}[split]
+    prefix = PREFIXES[split]
     arrays = []
     for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
         path = find(folder, name)

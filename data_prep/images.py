@@ -1,29 +1,17 @@
-"""Where images come from: named data sets, a folder of pictures, a folder of IDX files."""
+"""Where images come from: a named data set, or a folder, an archive or an array file of the user's."""
 
 import dataclasses
 import difflib
-import os
+import hashlib
+import re
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-import cv2
-import keras
 import numpy as np
 import tyro
 
 from common.errors import InputError
-from data_prep import idx
-
-EMBEDDED = Path(__file__).parent / "fashion_mnist" / "fashion_mnist.npz"
-DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-
-DIGITS = tuple("0123456789")
-GARMENTS = (
-    *("t-shirt", "trouser", "pullover", "dress", "coat"),
-    *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
-)
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,20 +22,58 @@ class ImageOptions:
     """a named data set; fashion_mnist is embedded, the others are downloaded when asked for"""
     classes: tuple[str, ...] = ()
     """only these classes, by name or number, such as: --classes sneaker ankle-boot"""
-    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """your own images instead: a folder of one size, in class folders or not, or MNIST's IDX files"""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """your own pictures instead: a folder (subfolders are classes), a .zip or .tar of one, a .npz or .npy, IDX files"""
+    size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
+    """bring them to this size in pixels, such as 64 or 96x48; by default the one that all of them have"""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """to another aspect: cut the middle out, add bars, or distort"""
+    channels: Literal["auto", "1", "3"] = "auto"
+    """1 for grey, 3 for colour; by default colour if any picture is"""
+    balance: Literal["none", "sampling", "cap"] = "none"
+    """classes of unlike sizes: draw from all equally often, or take as many of each as the smallest has"""
+    augment: tuple[Literal["flip", "crop", "rotate", "colour", "noise"], ...] = ()
+    """random changes of every picture, anew each time it is seen; samples will show them too"""
+    allow_skipped: bool = False
+    """go on when more than 5% of the files cannot be used"""
+
+    def order(self, labels):
+        """Returns the `order` of `Batches` that `--balance` asks for; None is the usual one."""
+        if self.balance != "none" and len(np.unique(labels)) == 1:
+            raise InputError("--balance needs classes, and all pictures are of one; put them into a folder for each.")
+        return None if self.balance == "none" else BALANCE[self.balance](labels)
+
+    def augmentation(self):
+        """Returns the `augment` of `Batches` that `--augment` asks for, or None."""
+        return composed(self.augment)
+
+
+BALANCE = {"sampling": balance.EqualShares, "cap": balance.Capped}
+AUGMENTATIONS = {
+    "flip": augment.Flip,
+    "crop": augment.Crop,
+    "rotate": augment.Rotate,
+    "colour": augment.Colour,
+    "noise": augment.Noise,
+}
+
+
+def composed(names):
+    """Returns the augmentations of these names, one after the other, or None."""
+    return augment.Compose(*(AUGMENTATIONS[name]() for name in names)) if names else None
 
 
 class Images(NamedTuple):
     """Images of one size with their classes.
 
     Attributes:
-        images: uint8 array `(count, height, width, channels)`, 1 channel (grey) or 3 (RGB).
+        images: uint8 array `(count, height, width, channels)`, 1 channel (grey) or 3 (RGB); of a folder
+            `folders.Pictures`, which is indexed like one.
         labels: integer array `(count,)`, indices into `class_names`.
         class_names: tuple of strings.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     class_names: tuple[str, ...]
 
@@ -57,113 +83,123 @@ def load(options, split="train"):
 
     Args:
         options: `ImageOptions`.
-        split: "train" or "test". A folder of pictures has no split and is returned whole.
+        split: "train" or "test". Data without a test part is returned whole.
 
     Raises:
         InputError: if the data is not there, or not what was expected; says which file to put where.
     """
     if options.data is None:
-        images = load_dataset(options.dataset, split)
-    elif not options.data.is_dir():
-        raise InputError(f"--data expects a folder, and {options.data} is none; check the path.")
-    elif idx.holds_idx(options.data):
-        names = {"fashion_mnist": GARMENTS, "fashion_mnist_full": GARMENTS}.get(options.dataset, DIGITS)
-        images = from_arrays(*idx.read_split(options.data, split), names)
-    else:
-        images = load_folder(options.data)
-    return only_classes(images, options.classes) if options.classes else images
+        return fitted(*datasets.load(options.dataset, split), options)
+    path = opened(options.data)
+    if path.is_file():
+        images, labels = arrays.read(path, split)
+        class_names, labels = named(labels, len(images), path.stem)
+        return fitted(images, labels, class_names, options)
+    if idx.holds_idx(path):
+        names = datasets.GARMENTS if options.dataset == "fashion_mnist_full" else datasets.DIGITS
+        return fitted(*idx.read_split(path, split), names, options)
+    return load_folder(folders.split_folder(path, split), options)
 
 
-def load_dataset(name, split):
-    """Returns the `Images` of a named data set."""
-    if name == "fashion_mnist":
-        with np.load(EMBEDDED, allow_pickle=False) as arrays:
-            return from_arrays(arrays[f"{split}_images"], arrays[f"{split}_labels"], GARMENTS)
-    if name == "fashion_mnist_full" and idx.holds_idx(DEBIAN_FASHION_MNIST):
-        return from_arrays(*idx.read_split(DEBIAN_FASHION_MNIST, split), GARMENTS)
-    module, names, by_hand = {
-        "fashion_mnist_full": (
-            keras.datasets.fashion_mnist,
-            GARMENTS,
-            "install Debian's package dataset-fashion-mnist, or put Zalando's four files such as "
-            "train-images-idx3-ubyte.gz into a folder and name it: --data FOLDER",
-        ),
-        "mnist": (
-            keras.datasets.mnist,
-            DIGITS,
-            f"put mnist.npz into {cache()}, or MNIST's four files such as train-images-idx3-ubyte.gz "
-            "into a folder and name it: --data FOLDER",
-        ),
-        "cifar10": (
-            keras.datasets.cifar10,
-            CIFAR10,
-            f"put cifar-10-python.tar.gz into {cache()} under the name cifar-10-batches-py-target_archive",
-        ),
-    }[name]
-    try:
-        train, test = module.load_data()
-    except Exception as error:  # Keras raises a plain Exception when a download fails.
-        raise InputError(f"The data set {name} could not be downloaded ({first_line(error)}); {by_hand}.") from error
-    return from_arrays(*(train if split == "train" else test), names)
+def opened(path):
+    """Returns the folder or array file that a path names; an archive is extracted into the user's cache.
+
+    Raises:
+        InputError: if there is no such thing, or it is something else.
+    """
+    if path.is_dir():
+        items = [item for item in path.iterdir() if not item.name.startswith(".")]
+        return items[0] if len(items) == 1 and is_array(items[0]) else path
+    if is_array(path):
+        return path
+    if path.is_file() and archives.is_archive(path):
+        status = path.stat()
+        identity = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+        digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        return datasets.extracted(path, downloads.home() / "extracted" / f"{path.name}-{digest}")
+    problem = "is none of these" if path.exists() else "does not exist"
+    raise InputError(
+        f"--data expects a folder, an archive ({', '.join(archives.SUFFIXES)}) or an array file (.npy, .npz), "
+        f"and {path} {problem}; check the path."
+    )
 
 
-def cache():
-    """Returns the folder in which Keras looks for data sets."""
-    return Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets"
+def is_array(path):
+    return path.is_file() and path.suffix in (".npy", ".npz")
 
 
-def first_line(error):
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+def named(labels, count, stem):
+    """Returns class names and labels 0, 1, 2 … for labels of any values; without labels all are of one class."""
+    if labels is None:
+        return (stem,), np.zeros(count, np.int64)
+    values, labels = np.unique(labels, return_inverse=True)
+    return tuple(str(value) for value in values), labels
 
 
-def from_arrays(images, labels, class_names):
+def fitted(images, labels, class_names, options):
+    """Returns arrays as `Images`, of the wanted classes, size and channels."""
     images = images if images.ndim == 4 else images[..., np.newaxis]
-    return Images(images, labels.reshape(-1).astype(np.int64), class_names)
+    labels = labels.reshape(-1).astype(np.int64)
+    if options.classes:
+        kept, labels, class_names = only_classes(labels, class_names, options.classes)
+        images = images[kept]
+    size, channels = wanted_shape(options)
+    if (size and size != images.shape[1:3]) or (channels and channels != images.shape[3]):
+        size, channels = size or images.shape[1:3], channels or images.shape[3]
+        images = np.stack([decode.resize(decode.with_channels(image, channels), size, options.fit) for image in images])
+    return Images(images, labels, class_names)
 
 
-def load_folder(folder):
-    """Returns the `Images` of a folder of pictures of one size; the names of its subfolders are the classes."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder} holds no image ({', '.join(sorted(SUFFIXES))}), directly or in subfolders.")
-    images = [read_image(path) for path in paths]
-    for path, image in zip(paths, images, strict=True):
-        if image.shape != images[0].shape:
-            raise InputError(
-                f"All images of a folder must have one size: {paths[0].name} has {described(images[0])}, "
-                f"{path.name} has {described(image)}; bring them to one size first."
-            )
-    class_names = tuple(sorted({path.parent.name for path in paths}))
-    labels = np.array([class_names.index(path.parent.name) for path in paths])
-    return Images(np.stack(images), labels, class_names)
+def load_folder(root, options, memory=folders.MEMORY, workers=None):
+    """Returns the `Images` of a folder of pictures, its subfolders being the classes.
+
+    What fits into `memory` bytes is decoded at once; a larger folder batch by batch.
+    """
+    listing, headers = folders.read_headers(folders.find(root))
+    folders.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
+    labels, class_names = folders.classes_of(root, listing.names)
+    if options.classes:
+        kept, labels, class_names = only_classes(labels, class_names, options.classes)
+        headers = [headers[index] for index in kept]
+        listing = listing._replace(names=[listing.names[index] for index in kept])
+    size, channels = wanted_shape(options)
+    size = size or folders.common_size(root, headers)
+    channels = channels or folders.common_channels(headers)
+    images = folders.Pictures(listing, size, options.fit, channels, workers, options.allow_skipped)
+    if np.prod(images.shape) <= memory:
+        labels = labels[images.decode_all()]
+    else:
+        images.look_into()
+    images.refuse_many_skipped()
+    folders.tell_skipped(images.skipped, images.usable_count)
+    return Images(images, labels, class_names)
 
 
-def read_image(path):
-    """Returns a picture as uint8 `(height, width, 1 or 3)`, in RGB order."""
-    # imdecode, unlike imread, reads paths of any alphabet on any system.
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
-    if image is None:
-        raise InputError(f"{path} cannot be read as an image; repair it or take it out of the folder.")
-    image = image if image.ndim == 3 else image[..., np.newaxis]
-    if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
-        raise InputError(
-            f"{path} has {image.shape[2]} channels of {image.dtype}, but 8-bit grey or RGB without alpha is expected; "
-            "convert it first."
-        )
-    return image[..., ::-1] if image.shape[2] == 3 else image
+def wanted_shape(options):
+    """Returns `(height, width)` and the number of channels that the options ask for; None where they do not.
+
+    Raises:
+        InputError: if the size is none.
+    """
+    return parse_size(options.size), None if options.channels == "auto" else int(options.channels)
 
 
-def described(image):
-    height, width, channels = image.shape
-    return f"{width}×{height} pixels with {channels} channel{'s' if channels > 1 else ''}"
+def parse_size(text):
+    """Returns `(height, width)` of "64" or "96x48" (width x height), and None of None."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?", text)
+    if not match:
+        raise InputError(f"--size must be pixels such as 64, or 96x48 (width x height), but is {text!r}.")
+    width, height = match[1], match[2] or match[1]
+    return int(height), int(width)
 
 
-def only_classes(images, wanted):
-    """Returns the images of the wanted classes, given by name or number."""
-    numbers = [class_number(name, images.class_names) for name in wanted]
-    kept = np.isin(images.labels, numbers)
-    labels = np.searchsorted(sorted(set(numbers)), images.labels[kept])
-    return Images(images.images[kept], labels, tuple(images.class_names[number] for number in sorted(set(numbers))))
+def only_classes(labels, class_names, wanted):
+    """Returns the indices of the wanted classes, given by name or number, their new labels, and the names of these."""
+    numbers = sorted({class_number(name, class_names) for name in wanted})
+    kept = np.flatnonzero(np.isin(labels, numbers))
+    return kept, np.searchsorted(numbers, labels[kept]), tuple(class_names[number] for number in numbers)
 
 
 def class_number(name, class_names):

@@ -1,21 +1,18 @@
-"""Where images come from, and how they reach `fit`."""
+"""Named data sets and IDX files, and how samples reach `fit`: order, balance, augmentation, shards."""
 
 import gzip
 import struct
-from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 import pytest
 
 from common.errors import InputError
-from data_prep import idx, images
+from data_prep import augment, balance, datasets, idx, images
 from data_prep.batches import Batches, scale, unscale
 from data_prep.images import ImageOptions
 from data_prep.make_fashion_mnist_subset import balanced
-
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+from tests.files import SHARED, picture, write_many
 
 
 def test_scaling_is_exact_both_ways():
@@ -23,6 +20,9 @@ def test_scaling_is_exact_both_ways():
     assert (scale(every).min(), scale(every).max(), scale(every).dtype) == (-1.0, 1.0, np.float32)
     assert np.array_equal(unscale(scale(every)), every)
     assert np.array_equal(unscale(np.array([-3.0, 3.0])), [0, 255])
+
+
+# Batches ----------------------------------------------------------------------------------------------------------
 
 
 def numbered(count=10):
@@ -73,15 +73,142 @@ def test_fit_sees_a_new_order_each_epoch_and_continues_it(small_gan):
     assert orders_of_fit(2)[3] == whole[3]
 
 
-def test_structures_stay_together():
-    batches = raw((numbered(), np.arange(10)), batch_size=4)
-    pictures, labels = batches[0]
-    assert np.array_equal(pictures[:, 0, 0, 0], labels)
+def test_structures_stay_together_and_labels_are_not_scaled():
+    pictures, labels = Batches((numbered(), np.arange(10)), batch_size=4)[0]
+    assert np.array_equal(unscale(pictures[:, 0, 0, 0]), labels)
+    assert (pictures.dtype, labels.dtype) == (np.float32, np.int64)
 
 
 def test_batch_larger_than_the_data():
     with pytest.raises(InputError, match="A batch of 11 is larger than the data of 10 samples; use --batch-size 10"):
         Batches(numbered(), batch_size=11)
+
+
+def test_shards_are_disjoint_and_of_one_length():
+    hosts = [raw(numbered(11), batch_size=2, seed=3, shard=(host, 3)) for host in range(3)]
+    for _ in range(2):
+        parts = [orders(host, 1)[0] for host in hosts]
+        assert [len(part) for part in parts] == [2, 2, 2]
+        assert len({number for part in parts for number in part}) == 6
+    alone = raw(numbered(11), batch_size=2, seed=3)
+    assert set(orders(hosts[0], 1)[0]) != set(orders(alone, 1)[0])
+
+
+def test_arrays_without_pairs_get_orders_of_their_own():
+    batches = raw((numbered(10), numbered(4)), batch_size=5, paired=False)
+    epochs = []
+    for _ in range(2):
+        batches.on_epoch_begin()
+        a, b = (np.concatenate([batches[index][side][:, 0, 0, 0] for index in range(2)]) for side in (0, 1))
+        assert sorted(a) == list(range(10))
+        assert np.bincount(b).max() - np.bincount(b).min() <= 1  # the shorter one begins anew
+        epochs.append((a.tolist(), b.tolist()))
+    assert epochs[0] != epochs[1]
+
+
+# Balance ----------------------------------------------------------------------------------------------------------
+
+UNEVEN = np.repeat([0, 1, 2], [70, 20, 10])
+
+
+def drawn_labels(order, batch_size=10, epochs=1, seed=0):
+    batches = raw((np.arange(100), UNEVEN), batch_size=batch_size, order=order, seed=seed)
+    found = []
+    for _ in range(epochs):
+        batches.on_epoch_begin()
+        parts = [batches[index] for index in range(len(batches))]
+        found.append(tuple(np.concatenate(side) for side in zip(*parts, strict=True)))
+    return found
+
+
+def test_sampling_shows_all_classes_equally_often():
+    ((rows, labels),) = drawn_labels(balance.EqualShares(UNEVEN))
+    assert len(rows) == 100
+    assert np.bincount(labels).min() >= 32
+    assert np.bincount(rows[labels == 2], minlength=100)[90:].min() >= 3  # each of the ten some three times
+    assert np.bincount(rows[labels == 0]).max() == 1
+
+
+def test_a_cap_takes_other_pictures_in_every_epoch():
+    first, second = drawn_labels(balance.Capped(UNEVEN), epochs=2)
+    for rows, labels in (first, second):
+        assert np.bincount(labels).tolist() == [10, 10, 10]
+        assert len(set(rows.tolist())) == 30
+    assert set(first[0].tolist()) != set(second[0].tolist())
+    assert np.array_equal(drawn_labels(balance.Capped(UNEVEN), epochs=2)[1][0], second[0])
+
+
+def test_balance_by_option(tmp_path):
+    write_many(tmp_path / "many", 12)
+    write_many(tmp_path / "few", 3, first=20)
+    for choice, count in (("none", 15), ("sampling", 15), ("cap", 6)):
+        options = ImageOptions(data=tmp_path, balance=choice)
+        found = images.load(options)
+        assert Batches(found.images, 3, order=options.order(found.labels)).count == count
+    with pytest.raises(InputError, match="--balance needs classes"):
+        ImageOptions(balance="cap").order(np.zeros(3, int))
+
+
+# Augmentation -----------------------------------------------------------------------------------------------------
+
+STEPS = [augment.Flip(), augment.Crop(), augment.Rotate(), augment.Colour(), augment.Noise()]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_augmentation_is_new_in_every_epoch_and_the_same_for_a_seed(step, channels):
+    pictures = np.stack([picture(16, 12, seed)[..., :channels] for seed in range(8)])
+
+    def epochs(seed):
+        batches = raw(pictures, batch_size=8, seed=seed, augment=step)
+        found = []
+        for _ in range(3):
+            batches.on_epoch_begin()
+            found.append(batches[0][np.argsort(batches._orders[0])])  # in the order of the data
+        return found
+
+    first, second, third = epochs(0)
+    assert first.shape == pictures.shape
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, second) or not np.array_equal(second, third)
+    assert all(np.array_equal(a, b) for a, b in zip(epochs(0), (first, second, third), strict=True))
+    assert not np.array_equal(epochs(1)[0], first)
+    assert np.abs(first.astype(int) - pictures).mean() < 60  # still the same picture
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_both_halves_of_a_pair_change_alike(step):
+    pictures = np.stack([picture(16, 12, seed) for seed in range(8)])
+    a, b, labels = augment.Compose(step, step)((pictures, pictures.copy(), np.arange(8)), np.random.default_rng(0))
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, pictures)
+    assert labels.tolist() == list(range(8))
+
+
+def test_flip_flips_half():
+    pictures = np.stack([picture(4, 6, seed) for seed in range(200)])
+    found = augment.Flip()(pictures, np.random.default_rng(0))
+    flipped = (found == pictures[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert 70 < flipped.sum() < 130
+    assert np.array_equal(found[~flipped], pictures[~flipped])
+
+
+def test_evaluation_is_not_augmented():
+    options = ImageOptions(augment=("flip", "noise"))
+    test = images.load(options, "test")
+    assert np.array_equal(test.images, images.load(ImageOptions(), "test").images)
+
+
+def test_augmentation_reaches_fit_and_not_the_data():
+    pictures = np.stack([picture(8, 8, seed) for seed in range(8)])
+    before = pictures.copy()
+    batches = Batches(pictures, 4, augment=ImageOptions(augment=("flip", "crop")).augmentation())
+    assert (batches[0].dtype, batches.sample_shape) == (np.float32, (8, 8, 3))
+    assert np.array_equal(pictures, before)
+    assert np.array_equal(batches.first(8), batches.first(8))
+
+
+# Data sets --------------------------------------------------------------------------------------------------------
 
 
 def test_embedded_data():
@@ -90,13 +217,14 @@ def test_embedded_data():
     assert test.images.shape == (2000, 28, 28, 1)
     assert np.bincount(train.labels).tolist() == [1000] * 10
     assert np.bincount(test.labels).tolist() == [200] * 10
-    assert images.EMBEDDED.stat().st_size < 6e6
+    assert datasets.EMBEDDED.stat().st_size < 6e6
+    assert images.load(ImageOptions(size="32", channels="3"), "test").images.shape == (2000, 32, 32, 3)
 
 
-@pytest.mark.skipif(not images.DEBIAN_FASHION_MNIST.exists(), reason="needs Debian's package dataset-fashion-mnist")
+@pytest.mark.skipif(not datasets.DEBIAN_FASHION_MNIST.exists(), reason="needs Debian's package dataset-fashion-mnist")
 def test_embedded_data_is_what_the_script_makes():
-    with np.load(images.EMBEDDED) as arrays:
-        made = balanced(*idx.read_split(images.DEBIAN_FASHION_MNIST, "train"), 1000, np.random.default_rng(2017))
+    with np.load(datasets.EMBEDDED) as arrays:
+        made = balanced(*idx.read_split(datasets.DEBIAN_FASHION_MNIST, "train"), 1000, np.random.default_rng(2017))
         assert np.array_equal(made[0], arrays["train_images"])
         assert np.array_equal(made[1], arrays["train_labels"])
     assert images.load(ImageOptions(dataset="fashion_mnist_full")).images.shape == (60000, 28, 28, 1)
@@ -114,45 +242,6 @@ def test_classes_by_name_and_number():
 def test_unknown_class(name, hint):
     with pytest.raises(InputError, match=hint):
         images.load(ImageOptions(classes=(name,)))
-
-
-def write(path, image):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), image)
-
-
-def test_folder_of_colour_pictures_in_class_folders(tmp_path):
-    red = np.zeros((8, 12, 3), "uint8")
-    red[..., 2] = 255  # OpenCV writes BGR
-    write(tmp_path / "warm" / "red.png", red)
-    write(tmp_path / "cold" / "blue.png", red[..., ::-1])
-    found = images.load(ImageOptions(data=tmp_path))
-    assert found.images.shape == (2, 8, 12, 3)
-    assert found.class_names == ("cold", "warm")
-    assert found.images[1, 0, 0].tolist() == [255, 0, 0]  # RGB
-    assert found.labels.tolist() == [0, 1]
-
-
-def test_folder_of_grey_pictures(tmp_path):
-    write(tmp_path / "a.png", np.full((4, 4), 7, "uint8"))
-    assert images.load(ImageOptions(data=tmp_path)).images.tolist() == [[[[7]] * 4] * 4]
-
-
-def test_folder_errors(tmp_path):
-    with pytest.raises(InputError, match="holds no image"):
-        images.load(ImageOptions(data=tmp_path))
-    with pytest.raises(InputError, match="expects a folder"):
-        images.load(ImageOptions(data=tmp_path / "missing"))
-    write(tmp_path / "a.png", np.zeros((4, 4), "uint8"))
-    write(tmp_path / "b.png", np.zeros((4, 6), "uint8"))
-    with pytest.raises(InputError, match=r"one size: a\.png has 4×4 pixels with 1 channel, b.png has 6×4"):
-        images.load(ImageOptions(data=tmp_path))
-    (tmp_path / "b.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"b\.png cannot be read"):
-        images.load(ImageOptions(data=tmp_path))
-    write(tmp_path / "b.png", np.zeros((4, 4, 4), "uint8"))
-    with pytest.raises(InputError, match="has 4 channels"):
-        images.load(ImageOptions(data=tmp_path))
 
 
 def write_idx(path, array):
@@ -176,25 +265,13 @@ def test_folder_of_idx_files(tmp_path, suffix):
         images.load(ImageOptions(dataset="mnist", data=tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "file"),
-    [
-        ("mnist", "mnist", "mnist.npz"),
-        ("cifar10", "cifar10", "cifar-10"),
-        ("fashion_mnist_full", "fashion_mnist", "gz"),
-    ],
-)
-def test_without_a_network_the_error_names_the_file(monkeypatch, name, module, file):
-    def unreachable():
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(getattr(keras.datasets, module), "load_data", unreachable)
-    monkeypatch.setattr(images, "DEBIAN_FASHION_MNIST", Path("/missing"))
-    with pytest.raises(InputError, match=f"{name} could not be downloaded.*put .*{file}"):
-        images.load(ImageOptions(dataset=name))
-
-
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason=f"needs MNIST's IDX files in {SHARED}")
 def test_real_mnist_files():
     found = images.load(ImageOptions(dataset="mnist", data=SHARED / "mnist", classes=("3",)), "test")
     assert found.images.shape == (1010, 28, 28, 1)
+
+
+def test_keras_layers_can_augment_too(small_gan):
+    layer = keras.layers.RandomFlip("horizontal", seed=0)
+    batches = Batches(numbered(8), 4, transform=lambda batch: np.asarray(layer(scale(batch), training=True)))
+    assert batches[0].shape == (4, 2, 2, 1)

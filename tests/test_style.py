@@ -81,7 +81,8 @@ def test_commands_and_links_of_a_page_exist(page):
     for word in re.findall(r"\./run_recipe\.sh ([\w<]+)", text):
         assert word in names
     for module in re.findall(r"python -m ((?:benchmarks|common|data_prep)[\w.]*)", text):
-        assert (PROJECT / (module.replace(".", "/") + ".py")).is_file()
+        path = PROJECT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
     for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
         assert (page.parent / target).exists(), target
 

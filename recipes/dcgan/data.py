@@ -6,4 +6,12 @@ from data_prep.batches import Batches
 
 def load(config):
     """Returns the batches that `train` fits; a batch is `(batch_size, height, width, channels)`."""
-    return Batches(images.load(config.images).images, config.batch_size, config.seed)
+    options = config.images
+    found = images.load(options)
+    return Batches(
+        found.images,
+        config.batch_size,
+        config.seed,
+        order=options.order(found.labels),
+        augment=options.augmentation(),
+    )

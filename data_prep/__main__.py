@@ -1,0 +1,120 @@
+"""Look at data, clean it, fetch it:
+
+    python -m data_prep report PATH [--out report.html]     what is in a folder, an archive or an array file
+    python -m data_prep clean PATH --out CLEAN              a copy without what cannot be used, duplicates, outliers
+    python -m data_prep download [NAME]                     the named data sets, or one of them
+
+Options of each: --help behind it.
+"""
+
+import dataclasses
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from common import environment
+from common.errors import InputError
+
+if importlib.util.find_spec("imagehash") is None:  # a Python without the packages: go on in the project's own
+    try:
+        environment.ensure([])
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+    os.environ["PYTHONPATH"] = str(environment.PROJECT)
+    os.execv(environment.PYTHON, [environment.PYTHON, "-m", "data_prep", *sys.argv[1:]])
+
+import tyro
+
+from common.arguments import fail, parse
+from common.options import Count
+from data_prep import analysis, clean, datasets, images, report
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportOptions:
+    """Options of report."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
+    """the page to write"""
+    overwrite: bool = False
+    """replace a file that is no report"""
+
+
+@dataclasses.dataclass(frozen=True)
+class CleanOptions:
+    """Options of clean."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """where the copy goes; a new folder"""
+    drop: Annotated[str, tyro.conf.arg(metavar="WHAT[,WHAT]")] = "duplicates"
+    """what to leave out besides unusable files: duplicates, outliers, both with a comma between, or none"""
+    size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
+    """also bring the pictures to this size, as PNG: large photographs are then read faster in every epoch"""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """to another aspect: cut the middle out, add bars, or distort"""
+    cap: Count | None = None
+    """at most so many pictures of a class"""
+
+
+def report_on(path, arguments):
+    (options,) = parse(
+        "python -m data_prep report PATH", "What is in a data set.", {"report": ReportOptions}, arguments
+    )
+    data = analysis.source(images.opened(path))
+    measured = analysis.measure(data)
+    parts = report.sections(data, measured)
+    print(report.text(parts))
+    report.write(options.out, data, measured, parts, options.overwrite)
+    print(f"\nWith pictures: {options.out}")
+
+
+def cleaned(path, arguments):
+    (options,) = parse("python -m data_prep clean PATH", "A cleaned copy.", {"clean": CleanOptions}, arguments)
+    if options.out is None:
+        raise InputError("clean needs a folder for the copy: --out CLEAN")
+    drop = [] if options.drop == "none" else options.drop.split(",")
+    if set(drop) - set(clean.DROPS):
+        raise InputError(f"--drop must be some of {','.join(clean.DROPS)}, or none, but is {options.drop!r}.")
+    data = analysis.source(images.opened(path))
+    kept, left = clean.clean(data, options.out, drop, images.parse_size(options.size), options.fit, options.cap)
+    print(f"{kept} pictures in {options.out}; {left} left out, see {options.out / 'left_out.csv'}.")
+
+
+def download(arguments):
+    table = datasets.table()
+    if not arguments:
+        for name, entry in table.items():
+            size = sum(file.bytes for file in entry.files)
+            print(f"{name}: {entry.what}\n    {size / 1e6:.0f} MB; licence {entry.licence}; cite {entry.citation}")
+        return
+    if len(arguments) > 1 or arguments[0] not in table:
+        raise InputError(f"There is no data set {' '.join(arguments)!r}; there are {', '.join(table)}.")
+    print(datasets.folder_of(arguments[0]) if table[arguments[0]].files else f"{arguments[0]} comes with the project.")
+
+
+def main(arguments):
+    actions = {"report": report_on, "clean": cleaned}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+    elif arguments[0] == "download":
+        download(arguments[1:])
+    elif arguments[0] not in actions:
+        raise InputError(f"There is no action {arguments[0]!r}; there are report, clean, download.")
+    elif len(arguments) == 1:
+        raise InputError(f"{arguments[0]} needs a path: python -m data_prep {arguments[0]} PATH")
+    elif arguments[1] in ("-h", "--help"):
+        actions[arguments[0]](Path(), ["--help"])
+    else:
+        actions[arguments[0]](Path(arguments[1]), arguments[2:])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        print("\nStopped; a cleaning is continued by the same command.")
+        sys.exit(130)

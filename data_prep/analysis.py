@@ -1,0 +1,312 @@
+"""What a data set holds, measured picture by picture: sizes, brightness, duplicates, outliers."""
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import imagehash
+import numpy as np
+from PIL import Image
+from scipy.spatial import cKDTree
+
+from common.files import whole
+from data_prep import arrays, decode, folders, idx
+from data_prep.decode import UnusableError
+from data_prep.folders import SPLITS, Skipped, progress
+
+SIDE = 128  # pixels of the longer side at which sharpness is measured: about what networks see
+CELLS = 8  # of the grid of colours and edges, the feature space
+FEATURES = 4 * CELLS**2
+NEAR_BITS = 6  # of the 64 of a perceptual hash, in which near duplicates may differ
+NEAR_DIFFERENCE = 0.12  # of how much the colours of a picture vary, by which those of near duplicates may differ
+REFERENCES = 4000  # pictures that outliers are compared with
+NEIGHBOURS = 5
+FAR = 4.5  # robust standard deviations beyond which a picture is an outlier
+BLANK = 3.0  # levels of standard deviation below which a picture is blank
+CHUNK = 500  # pictures between two saves
+
+RECORD = np.dtype(
+    [
+        ("index", "i8"),
+        ("width", "i4"),
+        ("height", "i4"),
+        ("channels", "u1"),
+        ("minimum", "u1"),
+        ("maximum", "u1"),
+        ("brightness", "f4"),  # mean of 0 … 255
+        ("contrast", "f4"),  # standard deviation
+        ("sharpness", "f4"),  # variance of the Laplacian over that of the picture
+        ("bytes", "S32"),  # digest of the file
+        ("hash", "u8"),  # perceptual
+        ("features", "f4", (FEATURES,)),
+    ]
+)
+
+
+# Sources ----------------------------------------------------------------------------------------------------------
+
+
+class Source(NamedTuple):
+    """A data set to be looked at, whatever it is stored in.
+
+    Attributes:
+        root: path.
+        names: list of strings, one for each picture: its path, or its place in an array.
+        labels: list of strings, the class of each.
+        splits: list of strings, "train", "test" or "" of each.
+        read: function from an index to a uint8 picture and the bytes of which it was made.
+        skipped: list of `Skipped`.
+        is_folder: bool, whether the names are paths of files.
+    """
+
+    root: Path
+    names: list
+    labels: list
+    splits: list
+    read: Callable
+    skipped: list
+    is_folder: bool
+
+
+def source(path):
+    """Returns the `Source` of a folder of pictures or of IDX files, or of an array file."""
+    if path.is_file():
+        return array_source(path, {split: arrays.read(path, split) for split in arrays.splits(path)})
+    if idx.holds_idx(path):
+        parts = {split: idx.read_split(path, split) for split in idx.splits(path)}
+        return array_source(
+            path, {split: (images[..., np.newaxis], labels) for split, (images, labels) in parts.items()}
+        )
+    return folder_source(path)
+
+
+def array_source(path, parts):
+    """Returns the `Source` of images and labels (or None) for each split."""
+    names, labels, splits, places = [], [], [], []
+    for split, (images, numbers) in parts.items():
+        names += [f"{split}/{index:06d}.png" for index in range(len(images))]
+        labels += ["all"] * len(images) if numbers is None else [str(number) for number in numbers]
+        splits += [split if len(parts) > 1 else ""] * len(images)
+        places += [(images, index) for index in range(len(images))]
+
+    def read(number):
+        images, index = places[number]
+        image = np.ascontiguousarray(images[index])
+        return image, image.tobytes()
+
+    return Source(path, names, labels, splits, read, [], False)
+
+
+def folder_source(root):
+    listing = folders.find(root)
+    splits, labels = [], []
+    for name in listing.names:
+        parents = Path(name).parts[:-1]
+        split = split_of(parents[0]) if parents else ""
+        inner = parents[1:] if split else parents  # the class is the folder below the split
+        domain = parents[0][-1] if split and parents[0][-1] in "AB" else Path(root).resolve().name
+        splits.append(split)
+        labels.append(inner[0] if inner else domain)
+
+    def read(index):
+        data = (root / listing.names[index]).read_bytes()
+        return decode.decode(data), data
+
+    return Source(root, listing.names, labels, splits, read, listing.skipped, True)
+
+
+def split_of(folder):
+    """Returns the split that the name of a folder says, such as "test" of "val" and "testA", or ""."""
+    return next((split for split, names in SPLITS.items() if re.fullmatch(f"({'|'.join(names)})[AB]?", folder)), "")
+
+
+# Measuring --------------------------------------------------------------------------------------------------------
+
+
+class Measured(NamedTuple):
+    """What was measured: `records` of the usable pictures (dtype `RECORD`), and `skipped`, the others."""
+
+    records: np.ndarray
+    skipped: list
+
+
+def measure(data, store=None, workers=None):
+    """Returns the `Measured` of a `Source`.
+
+    Args:
+        data: `Source`.
+        store: path of a folder in which what is measured is kept, so that an interrupted call continues; or None.
+        workers: integer, threads; by default one for each core.
+    """
+    records, skipped = [np.empty(0, RECORD)], list(data.skipped)
+    chunks = [range(start, min(start + CHUNK, len(data.names))) for start in range(0, len(data.names), CHUNK)]
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for chunk in progress(chunks, f"Looking at {len(data.names)} pictures"):
+            path = store / f"{chunk.start:09d}-{state(data, chunk)}.npz" if store else None
+            found, reasons = stored(path) if path and path.exists() else measure_chunk(data, chunk, pool)
+            if path and not path.exists():
+                with whole(path) as part:
+                    np.savez(part, found=found, reasons=np.array(list(reasons.items()), dtype=str).reshape(-1, 2))
+            records.append(found)
+            skipped.extend(Skipped(data.names[index], "skipped", reason) for index, reason in reasons.items())
+    return Measured(np.concatenate(records), skipped)
+
+
+def state(data, chunk):
+    """Returns a digest of which files a chunk has, and how they are now."""
+    digest = hashlib.sha256()
+    for index in chunk:
+        digest.update(os.fsencode(data.names[index]))
+        if data.is_folder:
+            status = (data.root / data.names[index]).stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def stored(path):
+    with np.load(path, allow_pickle=False) as arrays_:
+        return arrays_["found"], {int(index): reason for index, reason in arrays_["reasons"]}
+
+
+def measure_chunk(data, chunk, pool):
+    """Returns the records of a chunk, and a dictionary from the indices of its unusable files to the reasons."""
+
+    def one(index):
+        try:
+            return measure_one(index, *data.read(index))
+        except UnusableError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
+    found = dict(zip(chunk, pool.map(one, chunk), strict=True))
+    reasons = {index: result for index, result in found.items() if isinstance(result, str)}
+    return np.array([result for index, result in found.items() if index not in reasons], RECORD), reasons
+
+
+def measure_one(index, image, data):
+    """Returns the record of one picture."""
+    height, width, channels = image.shape
+    grey = decode.with_channels(image, 1)[..., 0]
+    scale = min(1, SIDE / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    small = decode.resize(image, size, "stretch")
+    small_grey = decode.with_channels(small, 1)[..., 0].astype(np.float32)
+    sharpness = cv2.Laplacian(small_grey, cv2.CV_32F).var() / max(small_grey.var(), 1)
+    return (
+        *(index, width, height, channels, image.min(), image.max(), grey.mean(), grey.std(), sharpness),
+        hashlib.sha256(data).hexdigest()[:32].encode(),
+        int(str(imagehash.phash(Image.fromarray(small[..., 0] if channels == 1 else small))), 16),
+        features(small),
+    )
+
+
+def features(image):
+    """Returns the mean colour (CIELAB) and the mean strength of edges in a grid of cells, a vector of `FEATURES`."""
+    colour = decode.with_channels(image, 3)
+    lab = cv2.cvtColor(colour.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    edges = cv2.magnitude(cv2.Sobel(lab[..., 0], -1, 1, 0), cv2.Sobel(lab[..., 0], -1, 0, 1))
+    cells = (CELLS, CELLS)
+    return np.concatenate([cv2.resize(plane, cells, interpolation=cv2.INTER_AREA).ravel() for plane in (lab, edges)])
+
+
+# Duplicates ---------------------------------------------------------------------------------------------------------
+
+
+def exact_groups(records):
+    """Returns lists of rows whose files have the same bytes."""
+    _, inverse, counts = np.unique(records["bytes"], return_inverse=True, return_counts=True)
+    return groups_of(inverse, counts)
+
+
+def near_groups(records, bits=NEAR_BITS, difference=NEAR_DIFFERENCE):
+    """Returns lists of rows that look alike: the first of each list, and what resembles this one.
+
+    Two are alike if their perceptual hashes differ in at most `bits` places, and their colours by at most `difference`
+    of how much these vary within a picture. Hashes that differ in so few places agree in one of `bits + 1` bands: only
+    these are compared.
+    """
+    partners = {}
+    edges = np.linspace(0, 64, bits + 2).astype(int)
+    for start, end in itertools.pairwise(edges):
+        band = (records["hash"] >> np.uint64(start)) & np.uint64(2 ** int(end - start) - 1)
+        for rows in groups_of(*np.unique(band, return_inverse=True, return_counts=True)[1:]):
+            for place, row in enumerate(rows[:-1]):
+                others = alike(records, row, rows[place + 1 :], bits, difference)
+                if len(others):
+                    partners.setdefault(int(row), set()).update(others.tolist())
+    groups, taken = [], set()
+    for row in sorted(partners):
+        members = partners[row] - taken
+        if row not in taken and members:
+            groups.append(np.array([row, *sorted(members)]))
+            taken |= {row, *members}
+    return groups
+
+
+def alike(records, row, others, bits, difference):
+    """Returns those of the other rows that look like a row."""
+    hashes = records["hash"]
+    others = others[np.bitwise_count(hashes[others] ^ hashes[row]) <= bits]
+    colours = records["features"][:, : 3 * CELLS**2]
+    centred = colours[row].reshape(3, -1) - colours[row].reshape(3, -1).mean(axis=1, keepdims=True)
+    limit = difference * np.linalg.norm(centred)
+    return others[np.linalg.norm(colours[others] - colours[row], axis=1) <= limit]
+
+
+def groups_of(numbers, counts):
+    """Returns the rows of every number that comes more than once."""
+    order = np.argsort(numbers, kind="stable")
+    return [rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1]
+
+
+# Outliers -----------------------------------------------------------------------------------------------------------
+
+
+def outliers(records):
+    """Returns a dictionary from the rows of pictures unlike the rest to the reasons, the most unlike first."""
+    sharpness = deviation(np.log(records["sharpness"] + 1e-6))
+    distance = np.maximum(*(deviation(np.log(d + 1e-6)) for d in distances(records["features"])))
+    found = {int(row): "blank" for row in np.flatnonzero(records["contrast"] < BLANK)}
+    for values, reason in ((-sharpness, "blurred"), (sharpness, "noisy"), (distance, "far from the rest")):
+        for row in np.argsort(-values, kind="stable"):
+            if values[row] > FAR:
+                found.setdefault(int(row), reason)
+    return found
+
+
+def deviation(values):
+    """Returns by how many standard deviations values are above the median, the deviation taken from the quartiles."""
+    if len(values) < 8:
+        return np.zeros(len(values))
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    return (values - middle) / max((high - low) / 1.349, 1e-6)
+
+
+def distances(vectors):
+    """Returns two mean distances of each vector to its nearest neighbours.
+
+    One in the principal directions of all vectors, where a picture of other colours stands out; one with these
+    directions made equally long, where a picture stands out that has what the others lack.
+    """
+    if len(vectors) <= NEIGHBOURS + 1:
+        return np.zeros((2, len(vectors)))
+    rows = np.random.default_rng(0).permutation(len(vectors))[:REFERENCES]
+    middle = vectors[rows].mean(axis=0, dtype=np.float64)
+    _, lengths, directions = np.linalg.svd(vectors[rows] - middle, full_matrices=False)
+    floor = 0.1 * np.mean(lengths**2)  # a direction in which next to nothing varies is not blown up
+    plain = directions[:32].T
+    even = directions[:64].T / np.sqrt(lengths[:64] ** 2 + floor)
+    return np.stack([neighbour_distances((vectors - middle) @ basis, rows) for basis in (plain, even)])
+
+
+def neighbour_distances(vectors, rows):
+    # The nearest of the references is the picture itself if it is one of them.
+    distance, _ = cKDTree(vectors[rows]).query(vectors, NEIGHBOURS + 1, workers=-1)
+    return distance[:, 1:].mean(axis=1)

@@ -1,0 +1,109 @@
+"""Archives of others, opened with distrust: nothing is written outside the folder, and not without end."""
+
+import lzma
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from common.errors import InputError
+
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+MAX_FILES = 5_000_000
+MAX_BYTES = 200e9
+MAX_RATIO = 200  # of the bytes in all to those of the archive; pictures hardly shrink
+SPARE_BYTES = 100e6  # what may be there whatever the ratio
+
+
+def is_archive(path):
+    return Path(path).name.lower().endswith(SUFFIXES)
+
+
+def extract(archive, folder):
+    """Extracts the files of a zip or tar into a folder that appears when all of them are whole.
+
+    Args:
+        archive: path.
+        folder: path; must not exist.
+
+    Raises:
+        InputError: if the archive is damaged, has a link, a device, an absolute path or one with `..`, or is larger
+            than an archive of pictures can be. Nothing is left behind then.
+    """
+    archive, folder = Path(archive), Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".part-{folder.name}-", dir=folder.parent))
+    try:
+        with opened(archive) as members:
+            write(archive, members, part)
+        part.chmod(0o755)
+        part.rename(folder)
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+        raise InputError(f"{archive} is no whole archive ({error}); fetch it again.") from error
+    except OSError as error:
+        raise InputError(f"{archive} cannot be extracted into {folder} ({error.strerror or error}).") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+class opened:  # noqa: N801 (reads as a verb)
+    """Yields `(name, file)` for every regular file of a zip or tar; `file` is opened by calling it."""
+
+    def __init__(self, archive):
+        self.archive = archive
+        self.file = zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)  # noqa: SIM115
+
+    def __enter__(self):
+        return self.of_zip() if isinstance(self.file, zipfile.ZipFile) else self.of_tar()
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def of_zip(self):
+        for member in self.file.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise InputError(f"{self.archive} holds a link or a device, {member.filename!r}; it is not extracted.")
+            if not member.is_dir():
+                yield member.filename, lambda member=member: self.file.open(member)
+
+    def of_tar(self):
+        for member in self.file:
+            if not (member.isreg() or member.isdir()):
+                raise InputError(f"{self.archive} holds a link or a device, {member.name!r}; it is not extracted.")
+            if member.isreg():
+                yield member.name, lambda member=member: self.file.extractfile(member)
+
+
+def write(archive, members, folder):
+    limit = min(MAX_BYTES, SPARE_BYTES + MAX_RATIO * archive.stat().st_size)
+    total = 0
+    for number, (name, file) in enumerate(members, 1):
+        target = folder / safe(name, archive)
+        if number > MAX_FILES:
+            raise InputError(f"{archive} holds more than {MAX_FILES:,} files; it is not extracted.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file() as source, target.open("xb") as out:  # "x": a name that comes twice is refused
+            while block := source.read(1 << 20):
+                total += len(block)  # counted, not believed: a header may lie
+                if total > limit:
+                    raise InputError(f"{archive} unpacks to more than {limit / 1e6:,.0f} MB; it is not extracted.")
+                out.write(block)
+
+
+def safe(name, archive):
+    """Returns the path of a member, relative and without `..`."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0] or "\0" in name:
+        raise InputError(f"{archive} holds the path {name!r}, which leads out of its folder; it is not extracted.")
+    return path
+
+
+def inner(folder):
+    """Returns the folder, or the only one in it: most archives wrap their files in one."""
+    folder = Path(folder)
+    items = [item for item in folder.iterdir() if not item.name.startswith((".", "__MACOSX"))]
+    return inner(items[0]) if len(items) == 1 and items[0].is_dir() else folder

@@ -1,0 +1,105 @@
+"""Images from array files: .npy and .npz of NumPy, whatever their numbers and axes."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from data_prep import decode
+
+# Under which names a .npz holds the images and the labels of a split.
+IMAGES = {
+    "train": ("train_images", "x_train", "X_train", "train"),
+    "test": ("test_images", "x_test", "X_test", "test"),
+}
+LABELS = {"train": ("train_labels", "y_train"), "test": ("test_labels", "y_test")}
+WHOLE = ("images", "x", "X", "data", "arr_0")
+WHOLE_LABELS = ("labels", "y", "arr_1")
+
+
+def read(path, split="train"):
+    """Returns images as uint8 `(count, height, width, channels)`, and labels `(count,)` or None.
+
+    A .npy file is mapped, not read: memory holds the batches. A .npz file is read whole.
+
+    Args:
+        path: path of a .npy or .npz file.
+        split: "train" or "test"; a file without splits is returned whole.
+
+    Raises:
+        InputError: if the file is damaged, holds Python objects, or no images.
+    """
+    try:
+        if Path(path).suffix == ".npy":
+            return to_images(np.load(path, mmap_mode="r", allow_pickle=False), path), None
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels = chosen(arrays, path, split)
+            return to_images(arrays[images], path), to_labels(arrays, images, labels, path)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is no whole array file without Python objects ({error}); save it again.") from error
+
+
+def splits(path):
+    """Returns the splits that a file has, ("train", "test"), or ("train",) for one without."""
+    if Path(path).suffix == ".npy":
+        return ("train",)
+    with np.load(path, allow_pickle=False) as arrays:
+        return ("train", "test") if any(name in arrays for name in IMAGES["test"]) else ("train",)
+
+
+def chosen(arrays, path, split):
+    """Returns the names of the images and of the labels, or None for these."""
+    for names, label_names in ((IMAGES[split], LABELS[split]), (WHOLE, WHOLE_LABELS)):
+        found = next((name for name in names if name in arrays), None)
+        if found:
+            return found, next((name for name in label_names if name in arrays), None)
+    if len(arrays.files) == 1:
+        return arrays.files[0], None
+    raise InputError(
+        f"{path} holds the arrays {', '.join(arrays.files)}; the images of the split {split} are expected under "
+        f"{', '.join(IMAGES[split])} or {', '.join(WHOLE)}."
+    )
+
+
+def to_labels(arrays, images, labels, path):
+    if labels is None:
+        return None
+    values = arrays[labels].reshape(-1)
+    if len(values) != len(arrays[images]):
+        raise InputError(f"{path} has {len(arrays[images])} {images} but {len(values)} {labels}; save it again.")
+    return values
+
+
+def to_images(array, path):
+    """Returns an array as uint8 images; booleans, 16 bits, floats in [0, 1] or [-1, 1], and channels first are known.
+
+    Raises:
+        InputError: if the shape or the values are none of images.
+    """
+    if array.ndim == 4 and array.shape[3] not in (1, 3) and array.shape[1] in (1, 3):
+        array = np.moveaxis(array, 1, 3)
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
+        raise InputError(
+            f"{path} holds an array of shape {array.shape}; images are (count, height, width), with 1 or 3 channels "
+            "as a last axis or none."
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{path} holds {array.dtype}; numbers are expected.")
+    low, high = float(np.min(array)), float(np.max(array))
+    if array.dtype.kind == "f" and -1 <= low < 0 and high <= 1:
+        array, low = (array + 1) / 2, 0.0
+    try:
+        if array.dtype.kind != "f" and low >= 0 and high <= 255:
+            return array.astype(np.uint8)
+        return np.stack([decode.from_deep(image, low, high) for image in array])
+    except decode.UnusableError as error:
+        raise InputError(f"{path} {error}.") from error

@@ -1,0 +1,137 @@
+"""A cleaned copy of a data set: the source is only read, and what is left out is written down with its reason."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from common.errors import InputError
+from common.files import whole
+from data_prep import analysis, decode
+from data_prep.folders import progress
+
+DROPS = ("duplicates", "outliers")
+STATE = ".cleaning"  # what is measured so far, and for which options
+
+
+def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
+    """Copies the usable pictures of a data set into a folder, and writes `left_out.csv` beside them.
+
+    A picture keeps its name and its bytes, unless a size is given or it comes from an array: then it becomes a PNG. An
+    interrupted call is continued by the same one.
+
+    Args:
+        data: `analysis.Source`.
+        out: path of a folder, made when missing.
+        drop: what to leave out besides unusable files, some of `DROPS`. Of duplicates one is kept: one of the test
+            part if there is one, the one of the most pixels, the first.
+        size: `(height, width)`, or None to leave the pictures as they are.
+        fit: see `decode.resize`.
+        cap: integer, at most so many pictures of a class, drawn at random; or None.
+
+    Returns:
+        The numbers of the pictures copied and left out.
+
+    Raises:
+        InputError: if the folder is within the source or around it, or holds something else.
+    """
+    out = Path(out)
+    options = {"source": str(data.root.resolve()), "drop": sorted(drop), "size": size, "fit": fit, "cap": cap}
+    begin(data, out, json.loads(json.dumps(options)))
+    measured = analysis.measure(data, store=out / STATE)
+    reasons = {row.path: row.reason for row in measured.skipped if row.outcome == "skipped"}
+    reasons.update(dropped(data, measured.records, drop))
+    kept = [int(index) for index in measured.records["index"] if data.names[index] not in reasons]
+    if cap:
+        kept, over = capped(data, kept, cap)
+        reasons.update({data.names[index]: f"over the cap of {cap} of its class" for index in over})
+    for index in progress(kept, f"Writing {len(kept)} pictures"):
+        copy(data, index, out, size, fit)
+    write_left_out(out / "left_out.csv", reasons)
+    shutil.rmtree(out / STATE)
+    return len(kept), len(reasons)
+
+
+def begin(data, out, options):
+    """Makes the folder, or finds that it is one of an interrupted call with the same options."""
+    source, target = data.root.resolve(), out.resolve()
+    if source == target or source in target.parents or target in source.parents:
+        raise InputError(f"--out must be outside of {data.root}, which is never changed, but is {out}.")
+    state = out / STATE / "options.json"
+    if state.exists():
+        if json.loads(state.read_text("utf-8")) != options:
+            raise InputError(
+                f"{out} holds an interrupted cleaning with other options; repeat them, or take another --out."
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists already, and nothing of yours is overwritten; choose another --out.")
+    else:
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
+        with whole(state) as part:
+            part.write_text(json.dumps(options), encoding="utf-8")
+
+
+def dropped(data, records, drop):
+    """Returns a dictionary from the names of duplicates and outliers to the reasons."""
+    reasons = {}
+    names = [data.names[index] for index in records["index"]]
+    if "outliers" in drop:
+        reasons.update({names[row]: f"outlier: {reason}" for row, reason in analysis.outliers(records).items()})
+    if "duplicates" in drop:
+        for kind, groups in (("exact", analysis.exact_groups(records)), ("near", analysis.near_groups(records))):
+            for group in groups:
+                left = [row for row in group if names[row] not in reasons]
+                best = min(left, key=lambda row: rank(data, records[row]), default=None)
+                reasons.update({names[row]: f"{kind} duplicate of {names[best]}" for row in left if row != best})
+    return reasons
+
+
+def rank(data, record):
+    """Returns what the duplicate to keep has the least of."""
+    is_test = data.splits[record["index"]] == "test"
+    return (not is_test, -int(record["width"]) * int(record["height"]), record["index"])
+
+
+def capped(data, kept, cap):
+    """Returns the indices of at most `cap` pictures of each class, and the others."""
+    labels = np.array([f"{data.splits[index]}/{data.labels[index]}" for index in kept])
+    rng = np.random.default_rng(0)
+    chosen = {
+        int(index) for label in np.unique(labels) for index in rng.permutation(np.array(kept)[labels == label])[:cap]
+    }
+    return [index for index in kept if index in chosen], [index for index in kept if index not in chosen]
+
+
+def copy(data, index, out, size, fit):
+    """Writes one picture, unless an earlier call did; it is in place only when whole."""
+    name = Path(data.names[index])
+    if not data.is_folder:
+        name = Path(*([data.splits[index]] if data.splits[index] else []), data.labels[index], name.name)
+    as_png = size is not None or not data.is_folder
+    target = out / (
+        name.with_name(f"{name.name}.png" if name.suffix.lower() != ".png" else name.name) if as_png else name
+    )
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as part:
+        if as_png:
+            image, _ = data.read(index)
+            image = decode.resize(image, size, fit) if size else image
+            _, png = cv2.imencode(".png", image[..., ::-1] if image.shape[2] == 3 else image)
+            part.write_bytes(png.tobytes())
+        else:
+            shutil.copyfile(data.root / name, part)
+
+
+def write_left_out(path, reasons):
+    with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "reason"))
+        writer.writerows(sorted(reasons.items()))

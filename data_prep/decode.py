@@ -1,0 +1,204 @@
+"""One picture file to one array: the usual formats, depths and orientations, or the reason why it cannot be."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Pillow's name of a format, and the suffixes under which files of it go.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+}
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a gigabyte in RGB
+
+cv2.setNumThreads(1)  # pictures are decoded side by side; threads within one of them would only get in the way
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # `UnusableError` tells what is damaged
+warnings.filterwarnings("ignore", module="PIL")  # of bombs, which `PIXEL_LIMIT` refuses, and of damaged EXIF data
+
+
+class UnusableError(ValueError):
+    """A file that gives no picture; the message is the reason, without the name of the file."""
+
+
+class Header(NamedTuple):
+    """What the first bytes of a picture say.
+
+    Attributes:
+        width, height: integers, pixels as displayed: the EXIF orientation is applied.
+        channels: 1 (grey) or 3 (colour).
+        format: string, a key of `FORMATS`.
+        is_plain: bool, 8-bit grey or RGB without transparency, which OpenCV reads by itself.
+    """
+
+    width: int
+    height: int
+    channels: int
+    format: str
+    is_plain: bool
+
+
+def read_header(file):
+    """Returns the `Header` of a path or a binary file, without decoding the picture.
+
+    Raises:
+        UnusableError: if it is no picture, or one of more than `PIXEL_LIMIT` pixels.
+    """
+    try:
+        with Image.open(file, formats=list(FORMATS)) as image:
+            width, height = image.size
+            turned = "exif" in image.info and image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on a side
+            channels = 1 if image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I") else 3
+            is_plain = image.mode in ("L", "RGB") and "transparency" not in image.info
+            form = "JPEG" if image.format == "MPO" else image.format  # two JPEGs in one file, of some cameras
+    except UnidentifiedImageError:
+        raise UnusableError(reason_of(file)) from None
+    except Image.DecompressionBombError:
+        raise UnusableError(f"has more than {PIXEL_LIMIT:,} pixels: a decompression bomb?") from None
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        if isinstance(error, OSError) and error.strerror:
+            raise UnusableError(f"cannot be read: {error.strerror}") from error
+        raise UnusableError(f"is cut short or damaged: {error}") from error
+    if width * height > PIXEL_LIMIT:
+        raise UnusableError(f"has {width}×{height} pixels, more than {PIXEL_LIMIT:,}: a decompression bomb?")
+    if width == height == 1:
+        raise UnusableError("has 1×1 pixels")
+    return Header(*((height, width) if turned else (width, height)), channels, form, is_plain)
+
+
+def reason_of(file):
+    size = len(file.getbuffer()) if isinstance(file, io.BytesIO) else Path(file).stat().st_size
+    return "has zero bytes" if size == 0 else "is no picture, whatever its name says"
+
+
+def read(path, size=None, fit="crop", channels=None):
+    """Returns a picture as uint8 `(height, width, 1 or 3)`, in RGB order, upright, on white where it is transparent.
+
+    Args:
+        path: path of the file.
+        size: `(height, width)` in pixels, or None to keep its own.
+        fit: how to bring it to another aspect: see `resize`.
+        channels: 1 for grey, 3 for colour, or None to keep its own.
+
+    Raises:
+        UnusableError: if the file gives no picture, or one in which all pixels are alike.
+    """
+    try:
+        return decode(Path(path).read_bytes(), size, fit, channels)
+    except OSError as error:
+        raise UnusableError(f"cannot be read: {error.strerror}") from error
+
+
+def decode(data, size=None, fit="crop", channels=None):
+    """Returns the picture of the bytes of a file: see `read`."""
+    header = read_header(io.BytesIO(data))
+    image = with_opencv(data, header, size) if header.is_plain else None
+    if image is None:
+        image = with_pillow(data)
+    image = with_channels(image, channels or header.channels)
+    if size:
+        image = resize(image, size, fit)
+    if (image == image[:1, :1]).all():
+        raise UnusableError("is blank: all pixels are alike")
+    return image
+
+
+def with_opencv(data, header, size):
+    """Returns the picture, decoded at half, a quarter or an eighth of its size if that is enough, or None."""
+    if header.format == "PNG" and b"IEND" not in data[-64:]:
+        return None  # cut short; libpng would say so on the screen
+    scale = 1
+    if size and header.format == "JPEG":
+        # Twice the wanted size is left, so that the last step still averages.
+        ratio = min(header.height / size[0], header.width / size[1])
+        scale = next((scale for scale in (8, 4, 2) if ratio >= 2 * scale), 1)
+    # All flags but IMREAD_UNCHANGED turn a picture as its EXIF orientation says.
+    kind = "GRAYSCALE" if header.channels == 1 else "COLOR"
+    flag = f"IMREAD_{kind}" if scale == 1 else f"IMREAD_REDUCED_{kind}_{scale}"
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), getattr(cv2, flag))
+    if image is None:
+        return None
+    return image[..., np.newaxis] if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def with_pillow(data):
+    """Returns a picture of any mode as 8-bit grey or RGB: 16 bits lose the lower ones, transparency becomes white."""
+    try:
+        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode == "F" or image.mode.startswith("I"):
+                return from_deep(np.asarray(image))[..., np.newaxis]
+            grey = image.mode in ("1", "L", "LA")
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            array = np.asarray(image.convert("L" if grey else "RGB"))
+            return array[..., np.newaxis] if grey else array
+    except UnusableError:
+        raise
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        raise UnusableError(f"is cut short or damaged: {error}") from error
+
+
+def from_deep(array, low=None, high=None):
+    """Maps 16 bits, or floats in [0, 1] or in 0 … 255, to uint8; `low` and `high` are the range of all images."""
+    low, high = (np.min(array), np.max(array)) if low is None else (low, high)
+    if not (low >= 0 and high <= 65535):  # false for NaN
+        raise UnusableError(f"has values from {low:g} to {high:g}; 8 or 16 bits, or 0 to 1, are expected")
+    is_float = array.dtype.kind == "f"
+    scale = 255 if is_float and high <= 1 else 1 if is_float and high <= 255 else 1 / 257
+    return np.rint(array.astype(np.float64) * scale).astype(np.uint8)
+
+
+def with_channels(image, channels):
+    """Returns an image with 1 channel (its luminance) or 3."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
+    return np.repeat(image, 3, axis=2)
+
+
+def resize(image, size, fit="crop"):
+    """Returns an image of another size, averaged when it shrinks: picking pixels would leave jagged edges.
+
+    Args:
+        image: uint8 `(height, width, channels)`.
+        size: `(height, width)` in pixels.
+        fit: "crop" cuts the middle out, "pad" adds bars in the colour of the picture's border, "stretch" distorts.
+    """
+    height, width = image.shape[:2]
+    if (height, width) == tuple(size):
+        return image
+    if fit == "stretch":
+        inner = tuple(size)
+    else:
+        scale = (max if fit == "crop" else min)(size[0] / height, size[1] / width)
+        inner = tuple(
+            max(1, round(length * scale)) if fit == "pad" else max(wanted, round(length * scale))
+            for length, wanted in zip((height, width), size, strict=True)
+        )
+    method = cv2.INTER_AREA if inner[0] < height or inner[1] < width else cv2.INTER_CUBIC
+    resized = cv2.resize(image, inner[::-1], interpolation=method).reshape(*inner, -1)
+    top, left = abs(inner[0] - size[0]) // 2, abs(inner[1] - size[1]) // 2
+    if fit == "crop":
+        return resized[top : top + size[0], left : left + size[1]]
+    if fit == "pad":
+        canvas = np.broadcast_to(border_colour(image), (*size, image.shape[2])).copy()
+        canvas[top : top + inner[0], left : left + inner[1]] = resized
+        return canvas
+    return resized
+
+
+def border_colour(image):
+    edges = (image[0], image[-1], image[:, 0], image[:, -1])
+    return np.median(np.concatenate(edges), axis=0).astype(np.uint8)

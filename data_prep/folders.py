@@ -1,0 +1,355 @@
+"""A folder of pictures as an array: what is in it, what is not usable, and decoding when a batch asks for it."""
+
+import collections
+import csv
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.progress import track
+
+from common.errors import InputError
+from common.files import whole
+from data_prep import decode
+from data_prep.decode import FORMATS, SUFFIXES, UnusableError
+
+SKIPPED_SHARE = 0.05  # more than that stops a run
+MEMORY = 512e6  # bytes of decoded pictures that are kept in memory; a larger folder is decoded batch by batch
+SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}  # names of subfolders
+CHUNK = 16  # pictures that a worker decodes at a time
+READ_AHEAD = 4  # batches
+
+
+class Skipped(NamedTuple):
+    """A file that is not what it seems: the rows of `skipped.csv`."""
+
+    path: str
+    outcome: str  # "skipped", or "used" when the file could be read nevertheless
+    reason: str
+
+
+class Listing(NamedTuple):
+    """The pictures of a folder.
+
+    Attributes:
+        root: path of the folder.
+        names: list of strings, paths of the pictures relative to `root`, sorted folder by folder.
+        skipped: list of `Skipped`.
+    """
+
+    root: Path
+    names: list
+    skipped: list
+
+
+# Finding --------------------------------------------------------------------------------------------------------
+
+
+def find(root):
+    """Returns the `Listing` of a folder and its subfolders; follows links, but no loops; leaves out hidden files."""
+    names, skipped = [], []
+
+    def enter(folder, prefix, parents):
+        try:
+            status = Path(folder).stat()
+            identity = (status.st_dev, status.st_ino)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            return skipped.append(Skipped(prefix, "skipped", f"cannot be read: {error.strerror}"))
+        if identity in parents:
+            return skipped.append(Skipped(prefix, "skipped", "is a link back to a folder above it"))
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            try:
+                if entry.is_dir():
+                    enter(entry.path, f"{name}/", {*parents, identity})
+                elif not entry.is_file():
+                    skipped.append(Skipped(name, "skipped", "is a broken link, or no regular file"))
+                elif Path(entry.name).suffix.lower() in SUFFIXES or is_picture(entry.path):
+                    names.append(name)
+            except OSError as error:
+                skipped.append(Skipped(name, "skipped", f"cannot be read: {error.strerror}"))
+        return None
+
+    enter(root, "", frozenset())
+    return Listing(Path(root), names, skipped)
+
+
+def is_picture(path):
+    """Tells whether a file whose suffix is no picture's begins like a picture."""
+    with open(path, "rb") as file:  # noqa: PTH123 (a path object for every file takes as long as the test)
+        start = file.read(12)
+    begins = start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*"))
+    return begins or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
+def split_folder(root, split):
+    """Returns the subfolder of a split ("train" or "test") if the folder is divided into such, else the folder.
+
+    Raises:
+        InputError: if the folder has a training part, but not the wanted one.
+    """
+    if not any((root / name).is_dir() for name in SPLITS["train"]):
+        return root
+    for name in SPLITS[split]:
+        if (root / name).is_dir():
+            return root / name
+    raise InputError(f"{root} has a folder train, but none of {', '.join(SPLITS[split])}.")
+
+
+def classes_of(root, names):
+    """Returns labels `(count,)` and class names: a class is a folder directly under `root`, as in the rest of Keras."""
+    folders = [name.partition("/")[0] if "/" in name else Path(root).resolve().name for name in names]
+    class_names, labels = np.unique(folders, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(name) for name in class_names)
+
+
+def read_headers(listing):
+    """Returns the listing without the files whose headers are unusable, and the headers of the others."""
+    names, headers, skipped = [], [], list(listing.skipped)
+    for name in progress(listing.names, "Looking at pictures"):
+        try:
+            header = decode.read_header(listing.root / name)
+        except UnusableError as error:
+            skipped.append(Skipped(name, "skipped", str(error)))
+            continue
+        if Path(name).suffix.lower() not in FORMATS[header.format]:
+            skipped.append(Skipped(name, "used", f"is a {header.format} file, which its name does not say"))
+        names.append(name)
+        headers.append(header)
+    return Listing(listing.root, names, skipped), headers
+
+
+def progress(items, description, total=None):
+    """Returns the items again, with a progress bar while they are worked through if someone is watching."""
+    return track(items, description, total, transient=True, disable=not sys.stdout.isatty())
+
+
+# Choosing a size and channels ---------------------------------------------------------------------------------------
+
+
+def common_size(root, headers):
+    """Returns the `(height, width)` that all pictures have.
+
+    Raises:
+        InputError: if they differ.
+    """
+    sizes = collections.Counter((header.height, header.width) for header in headers)
+    if len(sizes) > 1:
+        small, large = min(sizes), max(sizes)
+        raise InputError(
+            f"The pictures of {root} have {len(sizes)} sizes, from {small[1]}×{small[0]} to {large[1]}×{large[0]} "
+            "pixels; say which one to bring them to, such as --size 64 or --size 96x64 (width x height)."
+        )
+    return next(iter(sizes))
+
+
+def common_channels(headers):
+    """Returns 1 if all pictures are grey, else 3; says so if there are both."""
+    grey = sum(header.channels == 1 for header in headers)
+    if 0 < grey < len(headers):
+        print(f"{grey} grey and {len(headers) - grey} colour pictures: all are read as colour; --channels 1 for grey.")
+    return 1 if grey == len(headers) else 3
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+class Pictures:
+    """The pictures of a folder, indexed like a uint8 array `(count, height, width, channels)`, and decoded then.
+
+    Memory holds the names and what is read ahead, however many files there are; after `decode_all`, everything. Threads
+    decode; what they return depends on the index alone.
+
+    Args:
+        listing: `Listing`.
+        size: `(height, width)` in pixels.
+        fit: "crop", "pad" or "stretch": see `decode.resize`.
+        channels: 1 or 3.
+        workers: integer, threads; by default one for each core.
+        allow_skipped: bool, whether more than `SKIPPED_SHARE` of the files may turn out to be damaged.
+
+    Attributes:
+        skipped: list of `Skipped`; grows when a file turns out to be damaged.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, listing, size, fit="crop", channels=3, workers=None, allow_skipped=False):
+        self.root = listing.root
+        self.names = np.array([os.fsencode(name) for name in listing.names])  # a third of the memory of strings
+        self.skipped = list(listing.skipped)
+        self.size, self.fit, self.channels = tuple(size), fit, channels
+        self.allow_skipped = allow_skipped
+        self.decoded = None
+        self._pool = ThreadPoolExecutor(workers or os.cpu_count())
+        self._pending = {}
+        self._unusable = {}
+
+    def __len__(self):
+        return len(self.names)
+
+    @property
+    def shape(self):
+        return (len(self), *self.size, self.channels)
+
+    @property
+    def usable_count(self):
+        """How many pictures are not known to be damaged."""
+        return len(self) - len(self._unusable)
+
+    def name(self, index):
+        """Returns the path of a picture, relative to the folder."""
+        return os.fsdecode(self.names[index])
+
+    def __getitem__(self, indices):
+        """Returns the pictures of an array of indices, which `usable` has let pass.
+
+        Raises:
+            UnusableError: if one of them cannot be read.
+        """
+        if self.decoded is not None:
+            return self.decoded[indices]
+        images = self._read(indices)
+        for index, image in zip(indices, images, strict=True):
+            if image is None:
+                raise UnusableError(f"{self.name(index)} {self._unusable[int(index)]}")
+        return np.stack(images)
+
+    def usable(self, indices):
+        """Returns the indices, those of damaged files replaced by the next ones that can be read."""
+        if self.decoded is not None:
+            return indices
+        indices = np.array(indices)
+        for place, image in enumerate(self._read(indices, keep=True)):
+            while image is None:
+                if len(self._unusable) == len(self):
+                    raise InputError(f"No picture of {self.root} can be read ({summary(self.skipped)}).")
+                indices[place] = (indices[place] + 1) % len(self)
+                (image,) = self._decode(indices[place : place + 1])
+        return indices
+
+    def refuse_many_skipped(self):
+        """Raises an `InputError` if more files turned out to be damaged than may."""
+        refuse_many(self.root, self.skipped, self.usable_count, self.allow_skipped)
+
+    def look_into(self, count=256):
+        """Decodes some pictures at random: a folder of damaged files is found before training, not in its midst."""
+        looked = np.random.default_rng(0).permutation(len(self))[:count]
+        damaged = [index for index, image in zip(looked, self._read(looked), strict=True) if image is None]
+        rows = [Skipped(self.name(index), "skipped", str(self._unusable[index])) for index in damaged]
+        refuse_many(self.root, rows, len(looked) - len(damaged), self.allow_skipped)
+
+    def prefetch(self, indices):
+        """Begins to decode these pictures, for a later call with the same indices."""
+        key = indices.tobytes()
+        if self.decoded is None and key not in self._pending:
+            chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
+            self._pending[key] = [self._pool.submit(self._decode, chunk) for chunk in chunks]
+            while len(self._pending) > READ_AHEAD:  # batches that nobody came for
+                self._pending.pop(next(iter(self._pending)))
+
+    def decode_all(self):
+        """Decodes all pictures into memory, drops the damaged ones, and returns the indices of the others."""
+        images = np.empty(self.shape, np.uint8)
+        usable = np.zeros(len(self), bool)
+        chunks = np.split(np.arange(len(self)), range(CHUNK, len(self), CHUNK))
+        found = progress(self._pool.map(self._decode, chunks), f"Reading {len(self)} pictures", len(chunks))
+        for indices, chunk in zip(chunks, found, strict=True):
+            for index, image in zip(indices, chunk, strict=True):
+                if image is not None:
+                    images[index], usable[index] = image, True
+        self.decoded = images if usable.all() else images[usable]
+        self.names = self.names[usable]
+        self._unusable = {}
+        return np.flatnonzero(usable)
+
+    def keep(self, rows):
+        """Keeps only these rows of what was decoded."""
+        self.decoded, self.names = self.decoded[rows], self.names[rows]
+
+    def read(self, path):
+        """Returns the picture of a file; a subclass may take a part of it."""
+        return decode.read(path, self.size, self.fit, self.channels)
+
+    def _read(self, indices, keep=False):
+        self.prefetch(indices)
+        key = indices.tobytes()
+        futures = self._pending[key] if keep else self._pending.pop(key)
+        return [image for future in futures for image in future.result()]
+
+    def _decode(self, indices):
+        return [self._decode_one(int(index)) for index in indices]
+
+    def _decode_one(self, index):
+        """Returns a picture, or None and remembers the reason."""
+        if index in self._unusable:
+            return None
+        name = self.name(index)
+        try:
+            return self.read(self.root / name)
+        except UnusableError as error:
+            if self._unusable.setdefault(index, error) is error:  # the first thread that met it
+                self.skipped.append(Skipped(name, "skipped", str(error)))
+            return None
+
+
+# Telling what was skipped -----------------------------------------------------------------------------------------
+
+
+def refuse_many(root, skipped, count, allowed=False):
+    """Refuses a folder without pictures, or with too many files that cannot be used.
+
+    Args:
+        root: path, what was read.
+        skipped: list of `Skipped`.
+        count: integer, of the pictures that can be used.
+        allowed: bool, whether more than `SKIPPED_SHARE` may be skipped.
+
+    Raises:
+        InputError: with a summary of the reasons.
+    """
+    missing = missing_of(skipped)
+    if not count:
+        reasons = f"; {missing} files cannot be used ({summary(skipped)})" if missing else ""
+        raise InputError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))}), directly or in subfolders{reasons}.")
+    if missing > SKIPPED_SHARE * (missing + count) and not allowed:
+        raise InputError(
+            f"{missing} of {missing + count} pictures of {root} cannot be used ({summary(skipped)}), more than "
+            f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or go on without "
+            "them: --allow-skipped."
+        )
+
+
+def tell_skipped(skipped, count):
+    """Prints one line about what was skipped, if anything was."""
+    if skipped:
+        missing = missing_of(skipped)
+        print(f"{missing} of {missing + count} pictures skipped ({summary(skipped)}): see skipped.csv.")
+
+
+def missing_of(skipped):
+    return sum(row.outcome == "skipped" for row in skipped)
+
+
+def summary(skipped):
+    """Returns how often there was which reason, the most frequent first, each with an example."""
+    reasons = collections.defaultdict(list)
+    for row in skipped:
+        kind = row.reason.split(":")[0]
+        reasons[kind if row.outcome == "skipped" else f"read nevertheless, {kind}"].append(row.path)
+    ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    return "; ".join(f"{len(paths)} × {reason}, such as {paths[0]}" for reason, paths in ordered)
+
+
+def write_skipped(path, skipped):
+    """Writes `skipped.csv`: path, outcome and reason of every file that was not what it seemed."""
+    with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(Skipped._fields)
+        writer.writerows(skipped)

@@ -1,0 +1,210 @@
+"""Two pictures a sample: pairs in one picture `A|B`, pairs by name in two folders, and two folders without pairs."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import tyro
+
+from common.errors import InputError
+from data_prep import datasets, decode, folders, images
+from data_prep.decode import UnusableError
+
+# Names of the two folders, in the order of A and B; a split stands before them ("trainA") or is a folder ("train/A").
+DOMAINS = (("A", "B"), ("a", "b"))
+
+
+@dataclasses.dataclass(frozen=True)
+class PairOptions:
+    """The options by which a user says which two kinds of pictures to learn from."""
+
+    dataset: Literal["facades", "monet2photo"] = "facades"
+    """a named data set, downloaded when asked for"""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """your own: a folder or archive of pictures A|B side by side, or with the folders trainA and trainB (or A and B)"""
+    data_b: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the folder of the B, if --data holds the A alone"""
+    size: Annotated[str, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = "256"
+    """bring each picture to this size in pixels"""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """to another aspect: cut the middle out, add bars, or distort"""
+    channels: Literal["auto", "1", "3"] = "auto"
+    """1 for grey, 3 for colour; by default colour if any picture is"""
+    augment: tuple[Literal["flip", "crop", "rotate", "colour", "noise"], ...] = ()
+    """random changes, the same for both pictures of a pair"""
+    allow_skipped: bool = False
+    """go on when more than 5% of the files cannot be used"""
+
+    def augmentation(self):
+        """Returns the `augment` of `Batches` that `--augment` asks for, or None."""
+        return images.composed(self.augment)
+
+
+class Pairs(NamedTuple):
+    """Pictures of two kinds, each a `folders.Pictures`: give both to `Batches` as its samples.
+
+    Attributes:
+        a, b: indexed like uint8 arrays `(count, height, width, channels)`.
+        paired: bool, whether `a[i]` and `b[i]` belong together; the `paired` of `Batches`.
+    """
+
+    a: Any
+    b: Any
+    paired: bool
+
+
+class Half(folders.Pictures):
+    """The left or the right half of pictures that hold two side by side.
+
+    Args:
+        listing, size, channels, **kwargs: of `folders.Pictures`.
+        side: "left" or "right".
+    """
+
+    def __init__(self, listing, size, channels, side, **kwargs):
+        super().__init__(listing, size, "stretch", channels, **kwargs)
+        self.side = side
+
+    def read(self, path):
+        whole = decode.read(path, None, channels=self.channels)
+        middle = whole.shape[1] // 2
+        if whole.shape[1] != 2 * middle or not middle:
+            raise UnusableError(f"is {whole.shape[1]} pixels wide, which is no multiple of two: no pair side by side")
+        return decode.resize(whole[:, :middle] if self.side == "left" else whole[:, middle:], self.size, "crop")
+
+
+def load(options, split="train", paired=True):
+    """Returns the `Pairs` that the options name.
+
+    Args:
+        options: `PairOptions`.
+        split: "train" or "test". Folders without splits are returned whole.
+        paired: bool, whether the recipe needs pairs: then the files of two folders are matched by name.
+
+    Raises:
+        InputError: if there are no pictures, or no pairs where pairs are needed.
+    """
+    root = images.opened(options.data) if options.data else datasets.folder_of(options.dataset)
+    if not root.is_dir():
+        raise InputError(f"--data expects a folder or an archive of pictures here, and {root} is none; check the path.")
+    if options.data_b:
+        return two_folders(root, images.opened(options.data_b), options, paired)
+    both = domains(root, split)
+    if both:
+        return two_folders(*both, options, paired)
+    if not paired:
+        raise InputError(
+            f"{root} has no folders {split}A and {split}B (or A and B); name the second one with --data-b."
+        )
+    return side_by_side(folders.split_folder(root, split), options)
+
+
+def domains(root, split):
+    """Returns the two folders of a split, or None."""
+    for prefix in (f"{split}", f"{split}/", ""):
+        for names in DOMAINS:
+            both = [root / f"{prefix}{name}" for name in names]
+            if all(folder.is_dir() for folder in both):
+                return both
+    return None
+
+
+def side_by_side(root, options):
+    """Returns the pairs of a folder of pictures `A|B`."""
+    listing, headers = checked(root, options)
+    wide = sum(header.width >= 1.2 * header.height for header in headers)
+    if wide < len(headers) / 2:
+        raise InputError(
+            f"{root} holds pictures that are not twice as wide as high, so no pairs A|B side by side; "
+            "for two folders use trainA and trainB, or --data-b."
+        )
+    size, channels = shape(options, headers)
+    return Pairs(
+        *decoded(
+            [Half(listing, size, channels, side, allow_skipped=options.allow_skipped) for side in ("left", "right")]
+        ),
+        True,
+    )
+
+
+def two_folders(root_a, root_b, options, paired):
+    """Returns the pictures of two folders, matched by name if they are paired."""
+    sides = [checked(root, options) for root in (root_a, root_b)]
+    if paired:
+        sides = matched(*sides)
+    both = []
+    for listing, headers in sides:
+        size, channels = shape(options, headers)
+        both.append(folders.Pictures(listing, size, options.fit, channels, allow_skipped=options.allow_skipped))
+    return Pairs(*(decoded(both) if paired else map(decoded_alone, both)), paired)
+
+
+def matched(a, b):
+    """Returns both sides with the pictures that have a partner of the same name, in one order.
+
+    Raises:
+        InputError: if none has.
+    """
+    (listing_a, headers_a), (listing_b, headers_b) = a, b
+    places_a, places_b = ({key(name): index for index, name in enumerate(side[0].names)} for side in (a, b))
+    common = sorted(places_a.keys() & places_b.keys())
+    if not common:
+        raise InputError(
+            f"No picture of {listing_a.root} has the name of one in {listing_b.root}; pairs have the same name, "
+            "such as A/17.png and B/17.jpg."
+        )
+    alone = [
+        (listing, name)
+        for listing, others in ((listing_a, places_b), (listing_b, places_a))
+        for name in listing.names
+        if key(name) not in others
+    ]
+    for listing, name in alone:
+        listing.skipped.append(folders.Skipped(name, "skipped", "has no partner of the same name"))
+    return [
+        (listing._replace(names=[listing.names[places[k]] for k in common]), [headers[places[k]] for k in common])
+        for listing, headers, places in ((listing_a, headers_a, places_a), (listing_b, headers_b, places_b))
+    ]
+
+
+def key(name):
+    """Returns what two names of a pair have in common: "17" of "17.png", "17_A.jpg" and "17_B.jpg"."""
+    return re.sub("[-_.]?[ABab]$", "", str(Path(name).with_suffix("")))
+
+
+def checked(root, options):
+    listing, headers = folders.read_headers(folders.find(root))
+    folders.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
+    return listing, headers
+
+
+def shape(options, headers):
+    size, channels = images.wanted_shape(options)
+    return size, channels or folders.common_channels(headers)
+
+
+def decoded(both):
+    """Decodes two paired sides into memory if they fit, and leaves out the pairs of which one side is damaged."""
+    if sum(np.prod(side.shape) for side in both) <= folders.MEMORY:
+        kept = [side.decode_all() for side in both]
+        common = np.intersect1d(*kept)
+        for side, indices in zip(both, kept, strict=True):
+            side.keep(np.searchsorted(indices, common))
+    return finished(both)
+
+
+def decoded_alone(side):
+    if np.prod(side.shape) <= folders.MEMORY / 2:
+        side.decode_all()
+    return finished([side])[0]
+
+
+def finished(sides):
+    for side in sides:
+        if side.decoded is None:
+            side.look_into()
+        side.refuse_many_skipped()
+        folders.tell_skipped(side.skipped, side.usable_count)
+    return sides

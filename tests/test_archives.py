@@ -1,0 +1,120 @@
+"""Archives of others: what is in them stays in its folder, and comes to an end."""
+
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from common.errors import InputError
+from data_prep import archives
+
+pytestmark = pytest.mark.once
+
+
+def zipped(path, *members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members:
+            file.writestr(name, data)
+    return path
+
+
+def tarred(path, *members):
+    with tarfile.open(path, "w:gz") as file:
+        for member, data in members:
+            info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def symlink_in_a_zip(name):
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_files_are_extracted(tmp_path, make):
+    archive = make(tmp_path / "a.bin", ("top/a.txt", b"one"), ("top/deep/b.txt", b"two"))
+    archives.extract(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "top" / "deep" / "b.txt").read_bytes() == b"two"
+    assert archives.inner(tmp_path / "out") == tmp_path / "out" / "top"
+
+
+def refused(archive, tmp_path, message):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        archives.extract(archive, tmp_path / "inside" / "out")
+    left = [path for path in tmp_path.rglob("*") if path not in before and path != tmp_path / "inside"]
+    assert left == []
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+@pytest.mark.parametrize("name", ["../evil.txt", "a/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"])
+def test_paths_that_lead_out(tmp_path, make, name):
+    archive = make(tmp_path / "a.bin", ("good.txt", b"good"), (name, b"evil"))
+    refused(archive, tmp_path, "leads out of its folder; it is not extracted")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        link("a", "/etc/passwd"),
+        link("a", "../../other"),
+        link("a", "/etc/passwd", tarfile.LNKTYPE),
+        link("a", "", tarfile.FIFOTYPE),
+        link("a", "", tarfile.CHRTYPE),
+    ],
+    ids=["link", "link up", "hard link", "pipe", "device"],
+)
+def test_links_and_devices_of_a_tar(tmp_path, member):
+    refused(tarred(tmp_path / "a.tar", (member, b"")), tmp_path, "holds a link or a device")
+
+
+def test_links_of_a_zip(tmp_path):
+    refused(zipped(tmp_path / "a.zip", (symlink_in_a_zip("a"), "/etc/passwd")), tmp_path, "holds a link or a device")
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_a_bomb(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(archives, "SPARE_BYTES", 1e6)
+    refused(make(tmp_path / "a.bin", ("zeros", bytes(40_000_000))), tmp_path, r"unpacks to more than .* MB")
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_too_many_files(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_FILES", 10)
+    archive = make(tmp_path / "a.bin", *((f"{index}.txt", b"x") for index in range(11)))
+    refused(archive, tmp_path, "holds more than 10 files")
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_a_name_that_comes_twice_overwrites_nothing(tmp_path, make):
+    refused(make(tmp_path / "a.bin", ("a", b"1"), ("./a", b"2")), tmp_path, "cannot be extracted")
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_damaged_archives(tmp_path, make, share):
+    archive = make(tmp_path / "a.zip", *((f"{index}.txt", bytes(range(256)) * 40) for index in range(20)))
+    data = archive.read_bytes()
+    archive.write_bytes(data[: int(share * len(data))])
+    refused(archive, tmp_path, "is no whole archive|cannot be extracted")
+
+
+def test_an_archive_with_a_password(tmp_path):
+    archive = zipped(tmp_path / "a.zip", ("a", b"secret"))
+    data = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1  # the flag of encryption
+    archive.write_bytes(data)
+    refused(archive, tmp_path, "is no whole archive .*(encrypted|password)")

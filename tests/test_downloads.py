@@ -1,0 +1,225 @@
+"""Downloads that can be trusted, from a server that cannot."""
+
+import fcntl
+import hashlib
+import http.server
+import threading
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from data_prep import datasets, downloads, images
+from data_prep.downloads import File, fetch
+from data_prep.images import ImageOptions
+
+pytestmark = pytest.mark.once
+
+DATA = np.random.default_rng(0).bytes(300_000)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves DATA at every address, badly in the way its path says; `log` keeps the ranges that were asked for."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.log = []
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        way = self.path.strip("/").split("/")[0]
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.server.log.append((way, start))
+        data = DATA
+        if way == "missing":
+            return self.send_error(404)
+        if way == "wrong":
+            data = DATA[:-1] + b"?"
+        if way == "long":
+            data = DATA + b"and more"
+        if way == "noranges":
+            start = 0
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        # "short" announces less than there is, "lies" more than it sends.
+        announced = {"short": 1000, "lies": 2 * len(data)}.get(way, len(data) - start)
+        self.send_header("Content-Length", str(announced))
+        self.end_headers()
+        sent = data[start:]
+        self.wfile.write(sent[:100_000] if way in ("cuts", "dies") else sent[:announced])
+        return None
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def file(server, *ways, sha256=None):
+    host = f"http://127.0.0.1:{server.server_address[1]}"
+    digest = sha256 or hashlib.sha256(DATA).hexdigest()
+    return File("data.bin", len(DATA), digest, tuple(f"{host}/{way}/data.bin" for way in ways))
+
+
+def visible(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_a_download_is_whole_and_happens_once(server, tmp_path):
+    for _ in range(2):
+        assert fetch(file(server, "good"), tmp_path / "new").read_bytes() == DATA
+    assert server.log == [("good", 0)]
+    assert visible(tmp_path / "new") == ["data.bin"]
+
+
+def test_a_connection_that_is_cut_is_continued(server, tmp_path):
+    assert fetch(file(server, "cuts"), tmp_path, wait=0).read_bytes() == DATA
+    assert server.log == [("cuts", 0), ("cuts", 100_000), ("cuts", 200_000)]
+
+
+def test_a_download_that_an_earlier_run_left_is_continued(server, tmp_path):
+    (tmp_path / ".part-data.bin").write_bytes(DATA[:1234])
+    assert fetch(file(server, "good"), tmp_path).read_bytes() == DATA
+    assert server.log == [("good", 1234)]
+
+
+def test_a_server_without_ranges_begins_anew(server, tmp_path):
+    (tmp_path / ".part-data.bin").write_bytes(b"x" * 1234)
+    assert fetch(file(server, "noranges"), tmp_path).read_bytes() == DATA
+
+
+def test_a_part_of_something_else_is_thrown_away(server, tmp_path):
+    (tmp_path / ".part-data.bin").write_bytes(b"x" * 1234)
+    assert fetch(file(server, "good"), tmp_path, wait=0).read_bytes() == DATA
+    assert server.log == [("good", 1234), ("good", 0)]
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [
+        ("missing", "HTTP 404"),
+        ("wrong", "its SHA-256 is not the expected one"),
+        ("long", "it has more bytes than expected"),
+    ],
+)
+def test_a_bad_mirror_is_followed_by_the_next(server, tmp_path, way, reason):
+    assert fetch(file(server, way, "good"), tmp_path, wait=0).read_bytes() == DATA
+    with pytest.raises(InputError, match=f"data.bin could not be downloaded .*{reason}") as caught:
+        fetch(file(server, way), tmp_path / "other", wait=0)
+    assert "fetch it by hand from http://127.0.0.1" in str(caught.value)
+    assert f"put it into {tmp_path / 'other'} (SHA-256 {hashlib.sha256(DATA).hexdigest()})" in str(caught.value)
+    assert visible(tmp_path / "other") == []
+
+
+@pytest.mark.parametrize("way", ["short", "lies"])
+def test_lies_about_the_length_do_no_harm(server, tmp_path, way):
+    found = fetch(file(server, way, "good"), tmp_path, wait=0)
+    assert found.read_bytes() == DATA
+
+
+def test_a_server_that_never_comes_to_an_end_is_given_up(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(downloads.time, "sleep", waits.append)
+    with pytest.raises(InputError, match="could not be downloaded"):
+        fetch(file(server, "missing"), tmp_path, wait=1)
+    assert waits == [1, 2, 4, 8][: downloads.TRIES]
+    assert len(server.log) == downloads.TRIES
+
+
+def test_no_server_at_all(tmp_path):
+    with pytest.raises(InputError, match=r"Connection refused.*fetch it by hand"):
+        fetch(File("a.bin", 3, "0" * 64, ("http://127.0.0.1:9/a.bin",)), tmp_path, wait=0)
+
+
+def test_a_file_that_was_put_there_by_hand_is_checked_and_never_overwritten(server, tmp_path):
+    (tmp_path / "data.bin").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"is not data\.bin as it is known: its SHA-256 differs; delete or replace it"):
+        fetch(file(server, "good"), tmp_path)
+    assert (tmp_path / "data.bin").read_bytes() == b"mine"
+    (tmp_path / "data.bin").write_bytes(DATA)
+    fetch(file(server, "good"), tmp_path)
+    assert server.log == []
+
+
+def test_two_runs_download_once(server, tmp_path, capsys):
+    with (tmp_path / ".data.bin.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threads = [threading.Thread(target=fetch, args=(file(server, "good"), tmp_path)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        threads[0].join(timeout=0.2)
+        assert threads[0].is_alive()
+        assert server.log == []
+    for thread in threads:
+        thread.join(timeout=20)
+    assert server.log == [("good", 0)]
+    assert "Another process is at work on data.bin; waiting for it." in capsys.readouterr().out
+
+
+def test_a_full_disk(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match=r"needs 0 MB in .*; make room, or name another place: GAN_COOKBOOK_DATA"):
+        fetch(file(server, "good"), tmp_path)
+
+
+def test_a_place_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match=r"cannot be written .*GAN_COOKBOOK_DATA"):
+        fetch(file(server, "good"), tmp_path / "file" / "data")
+
+
+def test_the_table_is_complete():
+    table = datasets.table()
+    for entry in table.values():
+        assert entry.what
+        assert entry.licence
+        assert entry.citation
+        for file in entry.files:
+            assert len(bytes.fromhex(file.sha256)) == 32
+            assert file.bytes > 1000
+            assert file.mirrors
+            assert all(mirror.endswith(f"/{file.name}") for mirror in file.mirrors)
+    assert {"fashion_mnist", "fashion_mnist_full", "mnist", "cifar10"} < table.keys()
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "fashion_mnist_full"])
+def test_without_a_network_the_error_names_the_file_and_its_place(monkeypatch, tmp_path, name):
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "DEBIAN_FASHION_MNIST", tmp_path / "missing")
+    monkeypatch.setattr(downloads, "TRIES", 1)
+    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+
+    def unreachable(request, timeout):
+        raise OSError("no network")
+
+    monkeypatch.setattr(downloads.urllib.request, "urlopen", unreachable)
+    first = datasets.table()[name].files[0]
+    with pytest.raises(InputError, match=f"{first.name} could not be downloaded .*no network") as caught:
+        images.load(ImageOptions(dataset=name))
+    assert first.mirrors[0] in str(caught.value)
+    assert f"put it into {tmp_path / name}" in str(caught.value)
+
+
+def test_cifar10_from_its_archive(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path))
+    planes = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32)).astype("uint8")
+    records = np.concatenate([np.arange(4, dtype="uint8")[:, None], planes.reshape(4, -1)], axis=1)
+    folder = tmp_path / "made" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    for name in (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"):
+        records.tofile(folder / name)
+    monkeypatch.setattr(datasets, "folder_of", lambda name: folder)
+    found = images.load(ImageOptions(dataset="cifar10", classes=("bird",)))
+    assert found.images.shape == (5, 32, 32, 3)
+    assert np.array_equal(found.images[0], np.moveaxis(planes[2], 0, 2))
+    assert images.load(ImageOptions(dataset="cifar10"), "test").labels.tolist() == [0, 1, 2, 3]

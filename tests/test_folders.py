@@ -1,0 +1,384 @@
+"""Any folder of pictures: found, described, and read in memory or batch by batch."""
+
+import csv
+import shutil
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from data_prep import decode, folders, images
+from data_prep.batches import Batches
+from data_prep.images import ImageOptions
+from tests.conftest import run_recipe
+from tests.files import SHARED, encoded, picture, write, write_bad_files, write_many
+
+pytestmark = pytest.mark.once
+
+
+def load(path, split="train", **options):
+    return images.load(ImageOptions(data=path, **options), split)
+
+
+def streamed(path, workers=None, **options):
+    return images.load_folder(path, ImageOptions(data=path, **options), memory=0, workers=workers)
+
+
+def raw(samples, **kwargs):
+    return Batches(samples, transform=lambda batch: batch, **kwargs)
+
+
+def test_colour_pictures_in_class_folders(tmp_path):
+    red = np.zeros((8, 12, 3), "uint8")
+    red[:, 1:, 0] = 255
+    write(tmp_path / "warm" / "red.png", red)
+    write(tmp_path / "cold" / "blue.png", red[..., ::-1])
+    found = load(tmp_path)
+    assert found.images.shape == (2, 8, 12, 3)
+    assert found.class_names == ("cold", "warm")
+    assert found.images[np.array([1])][0, 0, 1].tolist() == [255, 0, 0]  # RGB
+    assert found.labels.tolist() == [0, 1]
+    assert load(tmp_path, classes=("warm",)).images.names.tolist() == [b"warm/red.png"]
+
+
+def test_classes_are_the_first_level_of_a_nested_folder(tmp_path):
+    for name in ("cats/2019/may/a.png", "cats/b.png", "dogs/x/c.png"):
+        write(tmp_path / name, picture(8, 8))
+    found = load(tmp_path)
+    assert found.class_names == ("cats", "dogs")
+    assert np.bincount(found.labels).tolist() == [2, 1]
+
+
+def test_a_flat_folder_is_one_class(tmp_path):
+    write_many(tmp_path / "frogs", 3)
+    found = load(tmp_path / "frogs")
+    assert (found.class_names, found.labels.tolist()) == (("frogs",), [0, 0, 0])
+
+
+def test_one_file_is_enough(tmp_path):
+    write(tmp_path / "a.png", picture(4, 4)[..., 0])
+    assert load(tmp_path).images.shape == (1, 4, 4, 1)
+
+
+def test_names_of_any_alphabet(tmp_path):
+    for name in ("ß 你好.png", "sp ace/öl.PNG", b"latin-\xe9.png".decode("utf-8", "surrogateescape")):
+        write(tmp_path / name, picture(8, 8), "PNG")
+    assert load(tmp_path).images.shape == (3, 8, 8, 3)
+    assert len(streamed(tmp_path).images[np.arange(3)]) == 3
+
+
+def test_a_folder_with_splits(tmp_path):
+    write_many(tmp_path / "train" / "a", 4)
+    with pytest.raises(InputError, match="has a folder train, but none of test, val"):
+        load(tmp_path, "test")
+    write_many(tmp_path / "val" / "a", 3)
+    assert (len(load(tmp_path).images), len(load(tmp_path, "test").images)) == (4, 3)
+
+
+def test_pictures_of_several_sizes_need_a_size(tmp_path):
+    write(tmp_path / "a.png", picture(40, 60))
+    write(tmp_path / "b.jpg", picture(30, 30))
+    with pytest.raises(InputError, match=r"2 sizes, from 30×30 to 60×40 pixels; say which .* --size 64"):
+        load(tmp_path)
+    assert load(tmp_path, size="32").images.shape == (2, 32, 32, 3)
+    assert load(tmp_path, size="48x96").images.shape == (2, 96, 48, 3)  # width x height
+    assert load(tmp_path, size="8", fit="pad", channels="1").images.shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize("size", ["0", "x", "64x", "-3", "64x0", "1e3"])
+def test_a_size_that_is_none(tmp_path, size):
+    write_many(tmp_path, 1)
+    with pytest.raises(InputError, match="--size must be pixels such as 64, or 96x48"):
+        load(tmp_path, size=size)
+
+
+def test_mixed_channels_are_a_stated_choice(tmp_path, capsys):
+    write(tmp_path / "a.png", picture(8, 8))
+    write(tmp_path / "b.png", picture(8, 8)[..., 0])
+    assert load(tmp_path).images.shape == (2, 8, 8, 3)
+    assert "1 grey and 1 colour pictures: all are read as colour" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("memory", [folders.MEMORY, 0])
+def test_bad_files_are_skipped_counted_and_listed(tmp_path, memory, capsys):
+    write_many(tmp_path / "good", 250)
+    reasons = write_bad_files(tmp_path / "bad")
+    options = ImageOptions(data=tmp_path, size="16")
+    found = images.load_folder(tmp_path, options, memory)
+    listed = {row.path.removeprefix("bad/").rstrip("/"): row for row in found.images.skipped}
+    assert listed.keys() == reasons.keys()
+    for name, reason in reasons.items():
+        assert reason in listed[name].reason, name
+        assert listed[name].outcome == "skipped"
+    assert len(found.labels) == len(found.images)
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "10 of 260 pictures skipped (" in out
+
+
+def test_more_than_five_percent_stop(tmp_path):
+    write_many(tmp_path, 57)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jpg").write_text("text")
+    assert len(load(tmp_path).images) == 57  # 3 of 60 are 5%
+    (tmp_path / "d.png").touch()
+    with pytest.raises(
+        InputError, match=r"4 of 61 .* \(3 × is no picture.*a\.jpg; 1 × has zero bytes.*--allow-skipped"
+    ):
+        load(tmp_path)
+    assert len(load(tmp_path, allow_skipped=True).images) == 57
+
+
+def test_damage_inside_a_large_folder_is_found_before_training(tmp_path):
+    write_many(tmp_path, 30, suffix=".jpg")
+    for index in range(3):
+        path = tmp_path / f"{index:03d}.jpg"
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"3 of 30 pictures .* cut short"):
+        streamed(tmp_path)
+
+
+def test_folders_without_pictures(tmp_path):
+    with pytest.raises(InputError, match="holds no image"):
+        load(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    (tmp_path / "a.png").write_text("nor here")
+    with pytest.raises(InputError, match=r"holds no image.*1 files cannot be used .*is no picture"):
+        load(tmp_path)
+    with pytest.raises(InputError, match=r"--data expects a folder, an archive .*notes\.txt is none of these"):
+        load(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="missing does not exist"):
+        load(tmp_path / "missing")
+
+
+def test_fewer_pictures_than_a_batch(tmp_path):
+    write_many(tmp_path, 3)
+    with pytest.raises(InputError, match="batch of 64 is larger than the data of 3 samples; use --batch-size 3"):
+        Batches(load(tmp_path).images, 64)
+
+
+def test_a_wrong_suffix_is_read_and_told(tmp_path, capsys):
+    write(tmp_path / "a.jpg", picture(8, 8), "PNG")
+    write(tmp_path / "b.dat", picture(8, 8, 1), "JPEG")
+    write(tmp_path / "c", picture(8, 8, 2), "WEBP")
+    (tmp_path / "labels.csv").write_text("a,b\n")
+    found = load(tmp_path)
+    assert len(found.images) == 3
+    assert {(row.path, row.outcome) for row in found.images.skipped} == {
+        ("a.jpg", "used"),
+        ("b.dat", "used"),
+        ("c", "used"),
+    }
+    assert "0 of 3 pictures skipped" in capsys.readouterr().out
+
+
+def test_hidden_files_are_not_data(tmp_path):
+    write_many(tmp_path, 2)
+    write(tmp_path / ".thumbnails" / "a.png", picture())
+    write(tmp_path / "__MACOSX" / "a.png", picture())
+    (tmp_path / ".DS_Store").write_text("x")
+    found = load(tmp_path)
+    assert (len(found.images), found.images.skipped) == (2, [])
+
+
+# Batch by batch ---------------------------------------------------------------------------------------------------
+
+
+def test_streaming_gives_what_memory_gives(tmp_path):
+    write_many(tmp_path / "a", 30)
+    write_many(tmp_path / "b", 20, first=40)
+    whole, parts = load(tmp_path, size="16"), streamed(tmp_path, size="16")
+    assert parts.images.decoded is None
+    first, second = raw(whole.images, batch_size=8, seed=3), raw(parts.images, batch_size=8, seed=3)
+    assert first.sample_shape == second.sample_shape == (16, 16, 3)
+    for batches in (first, second):
+        batches.on_epoch_begin()
+    assert all(np.array_equal(first[index], second[index]) for index in range(len(first)))
+
+
+def epochs(batches, count):
+    found = []
+    for _ in range(count):
+        batches.on_epoch_begin()
+        found.append(np.stack([batches[index] for index in range(len(batches))]))
+    return found
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path):
+    write_many(tmp_path, 40, suffix=".jpg")
+    (tmp_path / "005.jpg").write_bytes(encoded(picture(), "JPEG")[:-100])
+    options = {"size": "16", "augment": ("flip", "noise"), "allow_skipped": True}
+    augment = ImageOptions(**options).augmentation()
+    one, many = (
+        epochs(raw(streamed(tmp_path, workers, **options).images, batch_size=16, augment=augment), 2)
+        for workers in (1, 7)
+    )
+    assert np.array_equal(one, many)
+    resumed = raw(streamed(tmp_path, 3, **options).images, batch_size=16, augment=augment)
+    resumed.epoch = 1
+    assert np.array_equal(epochs(resumed, 1)[0], one[1])
+
+
+def test_what_is_damaged_only_inside_is_replaced_and_told(tmp_path):
+    write_many(tmp_path, 40, suffix=".jpg")
+    found = streamed(tmp_path)
+    (tmp_path / "007.jpg").write_bytes(encoded(picture(20, 24), "JPEG")[:-100])  # after the first look
+    batches = raw(found.images, batch_size=20)
+    found.images._pending.clear()
+    (epoch,) = epochs(batches, 1)
+    assert epoch.shape == (2, 20, 20, 24, 3)
+    assert [(row.path, row.outcome) for row in batches.skipped] == [("007.jpg", "skipped")]
+    pictures = epoch.reshape(40, -1)
+    substitute = decode.read(tmp_path / "008.jpg").ravel()
+    assert (pictures == substitute).all(axis=1).sum() == 2
+    batches.refuse_many_skipped()  # 1 of 40 is not too many
+    for index in range(3):
+        (tmp_path / f"{index:03d}.jpg").write_text("gone")
+    found.images._pending.clear()
+    epochs(batches, 1)
+    with pytest.raises(InputError, match="4 of 40"):
+        batches.refuse_many_skipped()
+
+
+def test_labels_stay_with_their_pictures_when_one_is_replaced(tmp_path):
+    for index in range(20):
+        write(
+            tmp_path / f"{index % 2}" / f"{index:02d}.png",
+            np.full((4, 4), 10 * index, "uint8") + np.eye(4, dtype="uint8"),
+        )
+    found = streamed(tmp_path)
+    (tmp_path / "1" / "03.png").write_text("gone")
+    batches = raw((found.images, found.labels), batch_size=10)
+    found.images._pending.clear()
+    for index in range(2):
+        pictures, labels = batches[index]
+        assert np.array_equal(pictures[:, 0, 1, 0] // 10 % 2, labels)
+
+
+def test_a_recipe_lists_what_it_skipped(tmp_path):
+    write_many(tmp_path / "data", 70, (28, 28))
+    (tmp_path / "data" / "text.jpg").write_text("no picture")
+    shutil.copytree(tmp_path / "data", tmp_path / "many")
+    for index in range(9):
+        (tmp_path / "many" / f"{index}.png").touch()
+    options = ("--epochs", 1, "--batch-size", 16, "--units", 8, "--run-folder", tmp_path / "run")
+    refused = run_recipe("vanilla", "--data", tmp_path / "many", *options)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "10 of 80 pictures" in refused.stderr
+    assert not (tmp_path / "run" / "config.json").exists()
+    answer = run_recipe("vanilla", "--data", tmp_path / "data", "--augment", "flip", "crop", *options)
+    assert answer.returncode == 0, answer.stderr
+    assert "1 of 71 pictures skipped (1 × is no picture" in answer.stdout
+    rows = list(csv.reader((tmp_path / "run" / "skipped.csv").open()))
+    assert rows == [["path", "outcome", "reason"], ["text.jpg", "skipped", "is no picture, whatever its name says"]]
+    assert (tmp_path / "run" / "data.png").exists()
+
+
+# Archives and arrays ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
+def test_an_archive_is_a_folder(tmp_path, monkeypatch, suffix):
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path / "cache"))
+    write_many(tmp_path / "wrapped" / "cats", 2)
+    write_many(tmp_path / "wrapped" / "dogs", 3)
+    archive = tmp_path / f"mine{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in sorted((tmp_path / "wrapped").rglob("*.png")):
+                file.write(path, path.relative_to(tmp_path))
+    else:
+        with tarfile.open(archive, "w:gz" if suffix == ".tar.gz" else "w") as file:
+            file.add(tmp_path / "wrapped", "wrapped")
+    for _ in range(2):  # extracted once, then found
+        found = load(archive)
+        assert (found.class_names, found.images.shape) == (("cats", "dogs"), (5, 20, 24, 3))
+    assert len(list((tmp_path / "cache" / "extracted").glob("mine*"))) == 1
+
+
+def test_array_files(tmp_path):
+    pictures = np.stack([picture(8, 8, seed) for seed in range(5)])
+    np.save(tmp_path / "a.npy", pictures)
+    found = load(tmp_path / "a.npy")
+    assert np.array_equal(found.images, pictures)
+    assert isinstance(found.images, np.memmap)
+    np.savez(
+        tmp_path / "b.npz",
+        x_train=pictures[..., 0],
+        y_train=[7, 9, 7, 9, 9],
+        x_test=pictures[:2, ..., 0],
+        y_test=[7, 9],
+    )
+    found = load(tmp_path / "b.npz")
+    assert (found.images.shape, found.labels.tolist(), found.class_names) == ((5, 8, 8, 1), [0, 1, 0, 1, 1], ("7", "9"))
+    assert load(tmp_path / "b.npz", "test").images.shape == (2, 8, 8, 1)
+    assert load(tmp_path / "b.npz", classes=("9",), size="4", channels="3").images.shape == (3, 4, 4, 3)
+    np.savez(tmp_path / "c.npz", train=pictures)
+    (tmp_path / "only").mkdir()
+    shutil.copy(tmp_path / "c.npz", tmp_path / "only")
+    assert load(tmp_path / "only").images.shape == (5, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda array: array.astype("float32") / 255,
+        lambda array: array / 127.5 - 1,
+        lambda array: array.astype("uint16") * 257,
+        lambda array: array.astype("int64"),
+        lambda array: array.astype("float64"),
+        lambda array: np.moveaxis(array, 3, 1),
+    ],
+    ids=["0 to 1", "-1 to 1", "16 bits", "integers", "floats to 255", "channels first"],
+)
+def test_arrays_of_other_numbers(tmp_path, convert):
+    pictures = np.stack([picture(8, 12, seed) for seed in range(3)])
+    pictures[0, 0, 0], pictures[0, 0, 1] = 0, 255
+    np.save(tmp_path / "a.npy", convert(pictures))
+    assert np.abs(load(tmp_path / "a.npy").images.astype(int) - pictures).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((3, 4))}, "shape .3, 4."),
+        ({"x": np.zeros((3, 4, 4, 5))}, "shape"),
+        ({"x": np.full((3, 4, 4), -7.0)}, "values from -7"),
+        ({"x": np.array([["a"]])}, "shape|numbers"),
+        ({"a": np.zeros((3, 4, 4)), "b": np.zeros(3)}, "holds the arrays a, b; .* expected under"),
+        ({"x": np.zeros((3, 4, 4)), "y": np.zeros(2)}, "3 x but 2 y"),
+        ({"x": np.array([{"an": "object"}])}, "Python objects"),
+    ],
+)
+def test_arrays_that_are_no_images(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / "a.npz")
+
+
+def test_damaged_array_files(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, 8, 8)))
+    np.save(tmp_path / "b.npy", np.zeros((9, 8, 8)))
+    for name in ("a.npz", "b.npy"):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:-300])
+        with pytest.raises(InputError, match=f"{name} is no whole array file"):
+            load(path)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real data in {SHARED}")
+@pytest.mark.parametrize(
+    ("name", "options", "shape"),
+    [
+        ("monet2photo", {"size": "64"}, (734, 64, 64, 3)),
+        ("facades", {"size": "64x32"}, (80, 32, 64, 3)),
+        ("cifar10_frogs/frogs.npz", {}, (3000, 32, 32, 3)),
+        ("mnist", {"size": "32"}, (60000, 32, 32, 1)),
+    ],
+)
+def test_real_data(name, options, shape):
+    found = load(SHARED / name, **options)
+    assert found.images.shape == shape
+    assert Batches(found.images, 8)[0].shape == (8, *shape[1:])
