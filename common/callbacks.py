@@ -10,7 +10,7 @@ import numpy as np
 from common import checkpoint, pictures
 from common.errors import InputError
 from common.files import whole
-from data_prep.folders import write_skipped
+from data_prep.skipped import write_skipped
 
 
 class Throughput(keras.callbacks.Callback):

@@ -18,7 +18,8 @@ from scipy.spatial import cKDTree
 from common.files import whole
 from data_prep import arrays, decode, folders, idx
 from data_prep.decode import UnusableError
-from data_prep.folders import SPLITS, Skipped, progress
+from data_prep.folders import SPLITS, progress
+from data_prep.skipped import Skipped
 
 SIDE = 128  # pixels of the longer side at which sharpness is measured: about what networks see
 CELLS = 8  # of the grid of colours and edges, the feature space

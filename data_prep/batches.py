@@ -146,7 +146,7 @@ class Batches(keras.utils.PyDataset):
 
     @property
     def skipped(self):
-        """Files of the data that were not what they seemed, a list of `folders.Skipped`."""
+        """Files of the data that were not what they seemed, a list of `skipped.Skipped`."""
         return [row for array in self._arrays for row in getattr(array, "skipped", ())]
 
     def refuse_many_skipped(self):

@@ -1,7 +1,6 @@
 """A folder of pictures as an array: what is in it, what is not usable, and decoding when a batch asks for it."""
 
 import collections
-import csv
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +11,14 @@ import numpy as np
 from rich.progress import track
 
 from common.errors import InputError
-from common.files import whole
 from data_prep import decode
 from data_prep.decode import FORMATS, SUFFIXES, UnusableError
+from data_prep.skipped import Skipped, refuse_many, summary
 
-SKIPPED_SHARE = 0.05  # more than that stops a run
 MEMORY = 512e6  # bytes of decoded pictures that are kept in memory; a larger folder is decoded batch by batch
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}  # names of subfolders
 CHUNK = 16  # pictures that a worker decodes at a time
 READ_AHEAD = 4  # batches
-
-
-class Skipped(NamedTuple):
-    """A file that is not what it seems: the rows of `skipped.csv`."""
-
-    path: str
-    outcome: str  # "skipped", or "used" when the file could be read nevertheless
-    reason: str
 
 
 class Listing(NamedTuple):
@@ -112,6 +102,7 @@ def classes_of(root, names):
 def read_headers(listing):
     """Returns the listing without the files whose headers are unusable, and the headers of the others."""
     names, headers, skipped = [], [], list(listing.skipped)
+    known = {}  # equal headers are kept once: of a million files that saves a hundred megabytes
     for name in progress(listing.names, "Looking at pictures"):
         try:
             header = decode.read_header(listing.root / name)
@@ -121,7 +112,7 @@ def read_headers(listing):
         if Path(name).suffix.lower() not in FORMATS[header.format]:
             skipped.append(Skipped(name, "used", f"is a {header.format} file, which its name does not say"))
         names.append(name)
-        headers.append(header)
+        headers.append(known.setdefault(header, header))
     return Listing(listing.root, names, skipped), headers
 
 
@@ -172,7 +163,7 @@ class Pictures:
         fit: "crop", "pad" or "stretch": see `decode.resize`.
         channels: 1 or 3.
         workers: integer, threads; by default one for each core.
-        allow_skipped: bool, whether more than `SKIPPED_SHARE` of the files may turn out to be damaged.
+        allow_skipped: bool, whether more than 5% of the files may turn out to be damaged.
 
     Attributes:
         skipped: list of `Skipped`; grows when a file turns out to be damaged.
@@ -297,59 +288,3 @@ class Pictures:
             if self._unusable.setdefault(index, error) is error:  # the first thread that met it
                 self.skipped.append(Skipped(name, "skipped", str(error)))
             return None
-
-
-# Telling what was skipped -----------------------------------------------------------------------------------------
-
-
-def refuse_many(root, skipped, count, allowed=False):
-    """Refuses a folder without pictures, or with too many files that cannot be used.
-
-    Args:
-        root: path, what was read.
-        skipped: list of `Skipped`.
-        count: integer, of the pictures that can be used.
-        allowed: bool, whether more than `SKIPPED_SHARE` may be skipped.
-
-    Raises:
-        InputError: with a summary of the reasons.
-    """
-    missing = missing_of(skipped)
-    if not count:
-        reasons = f"; {missing} files cannot be used ({summary(skipped)})" if missing else ""
-        raise InputError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))}), directly or in subfolders{reasons}.")
-    if missing > SKIPPED_SHARE * (missing + count) and not allowed:
-        raise InputError(
-            f"{missing} of {missing + count} pictures of {root} cannot be used ({summary(skipped)}), more than "
-            f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or go on without "
-            "them: --allow-skipped."
-        )
-
-
-def tell_skipped(skipped, count):
-    """Prints one line about what was skipped, if anything was."""
-    if skipped:
-        missing = missing_of(skipped)
-        print(f"{missing} of {missing + count} pictures skipped ({summary(skipped)}): see skipped.csv.")
-
-
-def missing_of(skipped):
-    return sum(row.outcome == "skipped" for row in skipped)
-
-
-def summary(skipped):
-    """Returns how often there was which reason, the most frequent first, each with an example."""
-    reasons = collections.defaultdict(list)
-    for row in skipped:
-        kind = row.reason.split(":")[0]
-        reasons[kind if row.outcome == "skipped" else f"read nevertheless, {kind}"].append(row.path)
-    ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    return "; ".join(f"{len(paths)} × {reason}, such as {paths[0]}" for reason, paths in ordered)
-
-
-def write_skipped(path, skipped):
-    """Writes `skipped.csv`: path, outcome and reason of every file that was not what it seemed."""
-    with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file)
-        writer.writerow(Skipped._fields)
-        writer.writerows(skipped)

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from common.errors import InputError
-from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx
+from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx, skipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ def load_folder(root, options, memory=folders.MEMORY, workers=None):
     What fits into `memory` bytes is decoded at once; a larger folder batch by batch.
     """
     listing, headers = folders.read_headers(folders.find(root))
-    folders.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
+    skipped.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
     labels, class_names = folders.classes_of(root, listing.names)
     if options.classes:
         kept, labels, class_names = only_classes(labels, class_names, options.classes)
@@ -171,7 +171,7 @@ def load_folder(root, options, memory=folders.MEMORY, workers=None):
     else:
         images.look_into()
     images.refuse_many_skipped()
-    folders.tell_skipped(images.skipped, images.usable_count)
+    skipped.tell_skipped(images.skipped, images.usable_count)
     return Images(images, labels, class_names)
 
 

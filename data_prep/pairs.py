@@ -9,8 +9,9 @@ import numpy as np
 import tyro
 
 from common.errors import InputError
-from data_prep import datasets, decode, folders, images
+from data_prep import datasets, decode, folders, images, skipped
 from data_prep.decode import UnusableError
+from data_prep.skipped import Skipped
 
 # Names of the two folders, in the order of A and B; a split stands before them ("trainA") or is a folder ("train/A").
 DOMAINS = (("A", "B"), ("a", "b"))
@@ -162,7 +163,7 @@ def matched(a, b):
         if key(name) not in others
     ]
     for listing, name in alone:
-        listing.skipped.append(folders.Skipped(name, "skipped", "has no partner of the same name"))
+        listing.skipped.append(Skipped(name, "skipped", "has no partner of the same name"))
     return [
         (listing._replace(names=[listing.names[places[k]] for k in common]), [headers[places[k]] for k in common])
         for listing, headers, places in ((listing_a, headers_a, places_a), (listing_b, headers_b, places_b))
@@ -176,7 +177,7 @@ def key(name):
 
 def checked(root, options):
     listing, headers = folders.read_headers(folders.find(root))
-    folders.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
+    skipped.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
     return listing, headers
 
 
@@ -206,5 +207,5 @@ def finished(sides):
         if side.decoded is None:
             side.look_into()
         side.refuse_many_skipped()
-        folders.tell_skipped(side.skipped, side.usable_count)
+        skipped.tell_skipped(side.skipped, side.usable_count)
     return sides

@@ -12,7 +12,8 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import whole
-from data_prep import analysis, decode, folders
+from data_prep import analysis, decode
+from data_prep.skipped import missing_of
 
 SHOWN = 48  # pictures of a section
 LISTED = 12  # lines of a section
@@ -88,7 +89,7 @@ def sections(data, measured):
 
 def overview(data, measured):
     records = measured.records
-    missing = folders.missing_of(measured.skipped)
+    missing = missing_of(measured.skipped)
     channels = collections.Counter(records["channels"].tolist())
     lines = [f"{len(records)} pictures in {data.root}, {missing} more cannot be used"]
     if len(records):

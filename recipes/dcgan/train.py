@@ -47,7 +47,7 @@ def halvings(height, width):
     if times < 2 or max(height, width) >> times > 16:
         raise InputError(
             f"Images of {width}×{height} pixels cannot be halved down to 4 to 7 pixels; "
-            "bring them to 28, 32, 64 or 128 pixels first."
+            "bring them to another size, such as --size 64."
         )
     return times
 
