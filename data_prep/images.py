@@ -101,6 +101,16 @@ def load(options, split="train"):
     return load_folder(folders.split_folder(path, split), options)
 
 
+def has_splits(options):
+    """Tells whether the data of the options has a training and a test part."""
+    if options.data is None:
+        return True
+    path = opened(options.data)
+    if path.is_file():
+        return len(arrays.splits(path)) > 1
+    return idx.holds_idx(path) or any((path / name).is_dir() for name in folders.SPLITS["train"])
+
+
 def opened(path):
     """Returns the folder or array file that a path names; an archive is extracted into the user's cache.
 
