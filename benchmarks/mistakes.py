@@ -8,17 +8,16 @@ Writes data_prep/pictures/mistake_NAME.png: 40 samples of latents not chosen by 
 import argparse
 from pathlib import Path
 
+import common.quiet  # noqa: F401 (before Keras)
+
+# isort: split
 import keras
 import numpy as np
 
-from common import (
-    backend,
-    pictures,
-    quiet,  # noqa: F401 (before Keras)
-)
+from common import backend, pictures
 from common.gan import GAN
+from common.latents import draw_latents
 from common.losses import NonSaturating
-from common.run import draw_latents
 from data_prep import augment, balance, images
 from data_prep.batches import Batches, scale
 from recipes.dcgan.train import ConvolutionalDiscriminator, ConvolutionalGenerator

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 import time
 
 import keras
@@ -9,7 +10,10 @@ import numpy as np
 
 from common import checkpoint, pictures
 from common.errors import InputError
+from common.evaluation import Scores, drawn_by, wanted_classes
 from common.files import whole
+from common.gan import latent_dim_of
+from common.latents import draw_latents
 from data_prep.skipped import write_skipped
 
 
@@ -127,6 +131,72 @@ class Samples(keras.callbacks.Callback):
         pictures.save_png(self.folder / f"epoch_{epoch + 1:03d}.png", sheet)
 
 
+class Evaluate(keras.callbacks.Callback):
+    """Adds scores of samples to the logs after every so many epochs, and NaN after the others.
+
+    The samples are those of fixed latents, drawn without touching the random state of the game: the weights are the
+    same with and without it.
+
+    Args:
+        folder: path of the run; gets `scores.json`, the last scores with their contract.
+        every: integer, epochs.
+        evaluator: `evaluation.Evaluator`.
+        generator: string, of the contract.
+        seed: integer, of the latents.
+        count: integer, of samples.
+    """
+
+    NAMES = ("frechet", "precision", "recall")
+
+    def __init__(self, folder, every, evaluator, generator, seed=0, count=5000):
+        super().__init__()
+        self.path = folder / "scores.json"
+        self.every = every
+        self.evaluator = evaluator
+        self.generator = generator
+        self.seed = seed
+        self.count = count
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(dict.fromkeys(self.NAMES, math.nan))
+        if (epoch + 1) % self.every == 0:
+            scores = self.evaluator(self.count, *self._draw())
+            scores.write(self.path)
+            logs.update({name: scores.values[name] for name in self.NAMES})
+
+    def _draw(self):
+        latents = draw_latents(self.count, latent_dim_of(self.model.generator), self.seed)
+        wanted = wanted_classes(self.model.generator, self.count)
+        return drawn_by(self.model.sample, latents, wanted), self.generator, wanted
+
+
+class Best(keras.callbacks.Callback):
+    """Keeps the generator and the state of the epoch with the lowest Fréchet distance. Stands behind `Checkpoint`.
+
+    Args:
+        folder: path of the run; gets `best_generator.keras`, `best_checkpoint.npz` and `best_scores.json`.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        if math.isnan(logs["frechet"]) or not self._is_better(Scores.read(self.folder / "scores.json")):
+            return
+        for name in ("generator.keras", "checkpoint.npz", "scores.json"):
+            with whole(self.folder / f"best_{name}") as part:
+                shutil.copyfile(self.folder / name, part)
+
+    def _is_better(self, scores):
+        path = self.folder / "best_scores.json"
+        if not path.exists():
+            return True
+        best = Scores.read(path)
+        # Another contract, such as another extractor: the old number says nothing about the new one.
+        return scores.contract != best.contract or scores.values["frechet"] < best.values["frechet"]
+
+
 class Log(keras.callbacks.Callback):
     """Keeps `log.csv`, a row an epoch, and the picture `losses.png` of it.
 
@@ -148,7 +218,8 @@ class Log(keras.callbacks.Callback):
         rows = [row for row in read_log(self.path) if row["epoch"] <= epoch]
         rows.append({"epoch": epoch + 1, **logs, "seconds": time.perf_counter() - self.start})
         with whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[-1].keys(), restval="nan")
+            columns = dict.fromkeys(key for row in rows for key in row)  # an earlier part may have had others
+            writer = csv.DictWriter(file, columns, restval="nan")
             writer.writeheader()
             writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
         pictures.save_losses(self.picture, rows)

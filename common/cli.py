@@ -1,22 +1,25 @@
 """The command line of a recipe: options, actions, and errors as sentences."""
 
 import dataclasses
-import os
+import shlex
 import sys
-import zipfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import keras
+import numpy as np
 import tyro
 
-from common import pictures
+from common import evaluate, pictures
 from common.arguments import fail, parse
 from common.errors import InputError
+from common.gan import class_count_of, latent_dim_of
 from common.gan import sample as draw
-from common.options import Count, Seed
-from common.run import PROJECT, Run, draw_latents, shown
+from common.latents import draw_latents
+from common.options import Count, Range, Seed
+from common.run import Run, command_line, default_folder, load_generator, shown
 from data_prep.decode import SUFFIXES
+from data_prep.images import class_names, class_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,10 @@ class RunOptions:
     """where the run is written, and continued from; by default runs/RECIPE in the project"""
     restart: bool = False
     """begin anew; an earlier run in the folder is moved aside, never deleted"""
+    evaluate_every: Annotated[int, Range(0)] = 0
+    """score 5,000 samples after every so many epochs: a curve in log.csv and losses.png; the best epoch is kept"""
+    extractor: evaluate.ExtractorName = None
+    """whose features are compared then; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
     tensorboard: bool = False
     """also write logs for TensorBoard into the run folder"""
     backend: Literal["tensorflow", "jax", "torch"] = keras.backend.backend()
@@ -40,6 +47,8 @@ class SampleOptions:
     """Options of the action sample."""
 
     count: Count = 64  # images to draw
+    of_class: Annotated[str | None, tyro.conf.arg(name="class")] = None
+    """of a conditional generator: the class to draw, by name or number; by default each in turn, one a row"""
     seed: Seed = 0  # of the latents
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """a .png for a grid, or a folder for one file an image (00000.png …); by default a grid in the run folder"""
@@ -58,10 +67,10 @@ def main(train, config_class, package, actions=None):
         train: function `(config, run)`.
         config_class: frozen dataclass with a default for every field, among them `epochs`.
         package: string, `__package__` of the recipe: its last part names the run folder.
-        actions: dictionary from names to functions `(name, arguments)`, beside `sample`.
+        actions: dictionary from names to functions `(name, arguments)`, beside `sample` and `evaluate`.
     """
     name = package.split(".")[-1]
-    actions = {"sample": sample, **(actions or {})}
+    actions = {"sample": sample, "evaluate": evaluate.of_run, **(actions or {})}
     arguments = sys.argv[1:]
     try:
         action = arguments[0] if arguments and not arguments[0].startswith("-") else None
@@ -94,6 +103,9 @@ def train_run(name, train, config_class, arguments):
             f"{shown(folder)} is finished: {run.finished_epochs} epochs. Train on with --epochs, anew with --restart."
         )
         return
+    if options.evaluate_every:
+        # The extractor is loaded before `train` sets the seed: the weights that it draws first disturb nothing.
+        run.evaluation = (options.evaluate_every, evaluate.evaluator_in_training(config, options.extractor))
     train(config, run)
     run.finish()
     report(name, run, options.run_folder)
@@ -104,19 +116,26 @@ def report(name, run, folder):
     print(
         f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md\n"
         f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}\n"
-        f"Train on:   ./run_recipe.sh {name} --epochs {2 * run.config.epochs}{where}\n"
+        f"Train on:   {train_on(2 * run.config.epochs)}\n"
         f"Your own:   ./run_recipe.sh new my_gan --from {name}"
     )
     if run.tensorboard:
         print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
 
 
+def train_on(epochs):
+    """Returns the command of this run with more epochs: its other options have to be repeated."""
+    kept = iter(shlex.split(command_line()))
+    options = [
+        option
+        for option in kept
+        if option != "--restart" and not option.startswith("--epochs=") and not (option == "--epochs" and next(kept))
+    ]
+    return shlex.join([*options, "--epochs", str(epochs)])
+
+
 def description():
     return (sys.modules["__main__"].__doc__ or "").split("\n")[0]
-
-
-def default_folder(name):
-    return Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")) / name
 
 
 def set_policy(policy):
@@ -143,7 +162,7 @@ def sample(name, arguments):
     files = [out] if is_grid else [out / f"{index:05d}.png" for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing(files)
-    images = draw(generator, draw_latents(options.count, generator.input_shape[-1], options.seed))
+    images = draw(generator, *latents_and_labels(generator, options, folder))
     try:
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
         sheets = [pictures.grid(images)] if is_grid else [pictures.unscale(image) for image in images]
@@ -154,20 +173,22 @@ def sample(name, arguments):
     print(f"{options.count} samples in {shown(out)}")
 
 
+def latents_and_labels(generator, options, folder):
+    """Returns what `draw` needs besides the generator."""
+    latents = draw_latents(options.count, latent_dim_of(generator), options.seed)
+    classes = class_count_of(generator)
+    if not classes:
+        if options.of_class is not None:
+            raise InputError("--class needs a conditional generator, such as that of cgan; this one knows no classes.")
+        return (latents,)
+    if options.of_class is None:
+        rows = -(-options.count // classes)
+        return latents, np.repeat(np.arange(classes, dtype="int32"), rows)[: options.count]
+    names = class_names(evaluate.image_options(evaluate.read_config(folder / "config.json")))
+    return latents, np.full(options.count, class_number(options.of_class, names), "int32")
+
+
 def refuse_existing(files):
     existing = [path for path in files if path.exists()]
     if existing:
         raise InputError(f"{existing[0]} exists already; choose another --out, or say --overwrite.")
-
-
-def load_generator(path, name):
-    """Returns the generator of a file, which is opened in Keras' safe mode: no code of the file runs."""
-    if not path.exists():
-        raise InputError(f"There is no {shown(path)} yet; train first: ./run_recipe.sh {name}")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (zipfile.BadZipFile, ValueError, OSError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{shown(path)} is damaged ({reason}); train one more epoch to write it anew, or begin anew with --restart."
-        ) from error

@@ -158,17 +158,18 @@ class GAN(backend.Model):
 
     def latents(self, count):
         """Draws `count` latents from a standard normal distribution, new ones on every call."""
-        return keras.random.normal((count, self.generator.input_shape[-1]), seed=self.seed_generator)
+        return keras.random.normal((count, latent_dim_of(self.generator)), seed=self.seed_generator)
 
-    def sample(self, latents, batch_size=256):
+    def sample(self, latents, labels=None, batch_size=256):
         """Returns the samples of fixed `latents` as a NumPy array, from the averaged weights where there are any.
 
         Args:
             latents: array `(count, latent_dim)`.
+            labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
             batch_size: integer, samples made at once.
         """
         with self.averaged():
-            return sample(self.generator, latents, batch_size)
+            return sample(self.generator, latents, labels, batch_size)
 
     @contextlib.contextmanager
     def averaged(self):
@@ -239,17 +240,33 @@ class GAN(backend.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
-def sample(generator, latents, batch_size=256):
+def sample(generator, latents, labels=None, batch_size=256):
     """Returns the samples that a generator, such as one loaded from a file, draws from `latents`, as a NumPy array.
 
     Args:
         generator: a built `keras.Model`.
         latents: array `(count, latent_dim)`.
+        labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
         batch_size: integer, samples made at once.
     """
-    starts = range(0, len(latents), batch_size)
-    batches = [generator(latents[start : start + batch_size], training=False) for start in starts]
+    classes = class_count_of(generator)
+    if classes and labels is None:
+        labels = np.arange(len(latents), dtype="int32") % classes
+    batches = []
+    for start in range(0, len(latents), batch_size):
+        part = slice(start, start + batch_size)
+        batches.append(generator((latents[part], labels[part]) if classes else latents[part], training=False))
     return np.concatenate([ops.convert_to_numpy(ops.cast(batch, "float32")) for batch in batches])
+
+
+def latent_dim_of(generator):
+    """Returns the length of the latents of a generator, its first input."""
+    return generator.inputs[0].shape[-1]
+
+
+def class_count_of(generator):
+    """Returns how many classes a conditional generator embeds, or 0 of one without labels."""
+    return next((layer.input_dim for layer in generator.layers if isinstance(layer, keras.layers.Embedding)), 0)
 
 
 def split(batch, parts):

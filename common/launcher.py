@@ -19,6 +19,7 @@ from common.errors import InputError
 PROJECT = Path(__file__).parent.parent
 RECIPES = PROJECT / "recipes"
 ORDER = ("vanilla", "dcgan", "wgan", "cgan", "pix2pix", "style_transfer", "simgan")  # each adds to those before
+COMMANDS = ("evaluate", "compare")  # of common/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -58,6 +59,9 @@ def table():
             "",
             "./run_recipe.sh RECIPE --help         every option",
             "./run_recipe.sh RECIPE sample --help  draw from a trained generator",
+            "./run_recipe.sh RECIPE evaluate --help  score a trained generator",
+            "./run_recipe.sh evaluate FOLDER FOLDER  score images against images",
+            "./run_recipe.sh compare RUN RUN       scores of two runs side by side",
             "./run_recipe.sh new NAME --from RECIPE  copy a recipe as the start of your own",
         ]
     )
@@ -72,8 +76,8 @@ def launch(arguments):
     """Runs a recipe in the environment, in place of this process."""
     name, *rest = arguments
     names = [recipe.name for recipe in recipes()]
-    if name not in names:
-        raise InputError(f"There is no recipe {name!r}{nearest(name, [*names, 'new'])}")
+    if name not in [*names, *COMMANDS]:
+        raise InputError(f"There is no recipe {name!r}{nearest(name, [*names, *COMMANDS, 'new'])}")
     backend = chosen_backend(rest)
     environment.ensure([environment.group_of(backend), *(["tensorboard"] if "--tensorboard" in rest else [])])
     if not {"-h", "--help"} & set(rest):
@@ -87,7 +91,8 @@ def launch(arguments):
     )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     python = str(environment.PYTHON)
-    os.execv(python, [python, "-P", "-m", f"recipes.{name}.train", *rest])
+    module = ["common.evaluate", name] if name in COMMANDS else [f"recipes.{name}.train"]
+    os.execv(python, [python, "-P", "-m", *module, *rest])
 
 
 def chosen_backend(arguments):
@@ -111,7 +116,7 @@ def new(arguments):
     names = [recipe.name for recipe in recipes()]
     if source not in names:
         raise InputError(f"There is no recipe {source!r}{nearest(source, names)}")
-    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name == "new":
+    if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in (*COMMANDS, "new"):
         raise InputError(f"A recipe's name has lower-case letters, digits and _, such as my_gan, but is {name!r}.")
     target = RECIPES / name
     if target.exists():

@@ -1,6 +1,9 @@
 """Templates of the two players: write `network`, and get a Keras model."""
 
 import keras
+from keras import layers
+
+from common.errors import InputError
 
 
 class Network(keras.Model):
@@ -86,3 +89,60 @@ class Discriminator(Network):
         is_shape = isinstance(sample_shape, tuple) and all(isinstance(size, int) for size in sample_shape)
         inputs = keras.Input(sample_shape, name="samples") if is_shape else sample_shape
         super().__init__(inputs, name=name, **options)
+
+
+def halvings(height, width):
+    """Returns how often strided convolutions halve an image down to 4 to 7 pixels.
+
+    Raises:
+        InputError: if its sides cannot be halved so often.
+
+    >>> halvings(28, 28), halvings(32, 32), halvings(128, 64)
+    (2, 3, 4)
+    """
+    times = 0
+    while min(height, width) >> times > 7 and (height >> times) % 2 == (width >> times) % 2 == 0:
+        times += 1
+    if times < 2 or max(height, width) >> times > 16:
+        raise InputError(
+            f"Images of {width}×{height} pixels cannot be halved down to 4 to 7 pixels; "
+            "bring them to another size, such as --size 64."
+        )
+    return times
+
+
+def upsample(x, image_shape, filters):
+    """Returns images of vectors, by the layers that the recipe dcgan explains, for recipes that add something to it.
+
+    Args:
+        x: symbolic tensor `(batch, units)`.
+        image_shape: `(height, width, channels)`.
+        filters: integer, of the layer next to the image.
+    """
+    height, width, channels = image_shape
+    times = halvings(height, width)
+    filters = filters * 2 ** (times - 1)
+    small = (height // 2**times, width // 2**times, filters)
+    x = layers.Dense(small[0] * small[1] * filters, use_bias=False)(x)
+    x = layers.Reshape(small)(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.ReLU()(x)
+    for _ in range(times - 1):
+        filters //= 2
+        x = layers.Conv2DTranspose(filters, 4, 2, "same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+    return layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
+
+
+def downsample(images, filters):
+    """Returns vectors of features of images, by the layers of the recipe dcgan: the way back of `upsample`."""
+    times = halvings(*images.shape[1:3])
+    x = layers.Conv2D(filters, 4, 2, "same")(images)
+    x = layers.LeakyReLU(0.2)(x)
+    for _ in range(times - 1):
+        filters *= 2
+        x = layers.Conv2D(filters, 4, 2, "same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.LeakyReLU(0.2)(x)
+    return layers.Flatten()(x)

@@ -56,15 +56,22 @@ def save_gif(path, pictures, milliseconds=200):
 
 
 def save_losses(path, rows):
-    """Plots the loss columns of `log.csv`, one curve each."""
+    """Plots the loss columns of `log.csv`, one curve each, and under them the Fréchet distance if there is one."""
     from matplotlib.figure import Figure  # slow to import; and Figure, unlike pyplot, never looks for a screen
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="loss")
-    epochs = [row["epoch"] for row in rows]
+    scored = [row for row in rows if not math.isnan(row.get("frechet", math.nan))]
+    figure = Figure(figsize=(7, 6 if scored else 4), layout="constrained")
+    axes, *below = figure.subplots(2 if scored else 1, sharex=True, squeeze=False)[:, 0]
     for name in (key for key in rows[0] if key.endswith("loss")):
-        axes.plot(epochs, [row[name] for row in rows], label=name, marker="." if len(rows) < 10 else None)
+        marker = "." if len(rows) < 10 else None
+        axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=name, marker=marker)
+    axes.set_ylabel("loss")
     axes.legend()
-    axes.grid(alpha=0.3)
+    for lower in below:
+        lower.plot([row["epoch"] for row in scored], [row["frechet"] for row in scored], marker=".", color="black")
+        lower.set(ylabel="Fréchet distance", yscale="log")
+    for part in (axes, *below):
+        part.grid(alpha=0.3)
+    [axes, *below][-1].set_xlabel("epoch")
     with whole(path) as part:
         figure.savefig(part, dpi=100)

@@ -9,6 +9,7 @@ import platform
 import shlex
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -17,9 +18,12 @@ import numpy as np
 from common import backend, callbacks, checkpoint, pictures
 from common.errors import InputError
 from common.files import whole
+from common.gan import class_count_of, latent_dim_of
+from common.latents import draw_latents
 
 PROJECT = Path(__file__).parent.parent
 GRID_COUNT = 64  # samples in the grid of an epoch
+MOST_ROWS = 10  # of it, if each is a class
 SPARE_BYTES = 50e6  # for pictures and logs
 
 
@@ -45,6 +49,7 @@ class Run:
         self.config = config
         self.checkpoint = self.folder / "checkpoint.npz"
         self.tensorboard = tensorboard
+        self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate`, if scores are wanted while training
         self.identity = {
             "recipe": name,
             "backend": keras.backend.backend(),
@@ -159,13 +164,20 @@ class Run:
             callbacks.Throughput(batches.batch_size),
             callbacks.StopOnNonFinite(),
             callbacks.SkippedFiles(self.folder, batches),
-            callbacks.Samples(
-                self.folder / "samples", draw or (lambda gan: gan.sample(fixed_latents(gan, seed))), columns
-            ),
+            callbacks.Samples(self.folder / "samples", draw or (lambda gan: fixed_samples(gan, seed)), columns),
+            *self._evaluate(seed),
             callbacks.Log(self.folder),
             *([callbacks.TensorBoard(self.folder)] if self.tensorboard else []),
             callbacks.Checkpoint(self.folder),
+            *([callbacks.Best(self.folder)] if self.evaluation else []),
         ]
+
+    def _evaluate(self, seed):
+        if not self.evaluation:
+            return []
+        every, evaluator = self.evaluation
+        generator = "averaged" if getattr(self.config, "ema", 0) else "raw"
+        return [callbacks.Evaluate(self.folder, every, evaluator, generator, seed)]
 
     @property
     def verbose(self):
@@ -212,13 +224,40 @@ The generator is `generator.keras`: `keras.saving.load_model("generator.keras")`
 """
 
 
+def default_folder(name):
+    return Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")) / name
+
+
+def load_generator(path, name):
+    """Returns the generator of a file, which is opened in Keras' safe mode: no code of the file runs."""
+    if not path.exists():
+        raise InputError(f"There is no {shown(path)} yet; train first: ./run_recipe.sh {name}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (zipfile.BadZipFile, ValueError, OSError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{shown(path)} is damaged ({reason}); train one more epoch to write it anew, or begin anew with --restart."
+        ) from error
+
+
+def fixed_samples(gan, seed):
+    """Returns the samples of always the same latents; of a conditional game a class a row, each of the same latents."""
+    classes = min(class_count_of(gan.generator), MOST_ROWS)
+    if not classes:
+        return gan.sample(fixed_latents(gan, seed))
+    latents, labels = by_class(fixed_latents(gan, seed, classes), classes)
+    return gan.sample(latents, labels)
+
+
+def by_class(latents, classes):
+    """Returns latents and labels of a grid as wide as high, a class a row and in each row the same latents."""
+    return np.tile(latents[:classes], (classes, 1)), np.repeat(np.arange(classes, dtype="int32"), classes)
+
+
 def fixed_latents(gan, seed, count=GRID_COUNT):
     """Returns latents that depend on the seed alone, the same on every backend."""
-    return draw_latents(count, gan.generator.input_shape[-1], seed)
-
-
-def draw_latents(count, latent_dim, seed):
-    return np.random.default_rng(seed).standard_normal((count, latent_dim), dtype="float32")
+    return draw_latents(count, latent_dim_of(gan.generator), seed)
 
 
 def plain(config):

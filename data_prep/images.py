@@ -101,6 +101,16 @@ def load(options, split="train"):
     return load_folder(folders.split_folder(path, split), options)
 
 
+def class_names(options):
+    """Returns the names of the classes that `load` finds; pictures of a folder are not decoded."""
+    path = options.data and opened(options.data)
+    if not path or path.is_file() or idx.holds_idx(path):
+        return load(options).class_names
+    root = folders.split_folder(path, "train")
+    labels, names = folders.classes_of(root, folders.find(root).names)
+    return only_classes(labels, names, options.classes)[2] if options.classes else names
+
+
 def has_splits(options):
     """Tells whether the data of the options has a training and a test part."""
     if options.data is None:

@@ -22,6 +22,8 @@ BACKEND = keras.backend.backend()
 QUICK = {
     "vanilla": ["--units", 16, "--classes", "bag", "--batch-size", 250],
     "dcgan": ["--filters", 4, "--classes", "bag", "--batch-size", 250],
+    "wgan": ["--filters", 4, "--classes", "bag", "--batch-size", 50],
+    "cgan": ["--filters", 4, "--classes", "bag", "sneaker", "--batch-size", 500],
 }
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 

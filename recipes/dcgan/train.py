@@ -12,10 +12,9 @@ import keras
 from keras import layers
 
 from common.cli import main
-from common.errors import InputError
 from common.gan import GAN
 from common.losses import NonSaturating
-from common.networks import Discriminator, Generator
+from common.networks import Discriminator, Generator, halvings
 from common.options import Count, Rate, Seed, Share
 from data_prep.images import ImageOptions
 
@@ -37,19 +36,6 @@ class Config:
 
 # Networks ---------------------------------------------------------------------------------------------------------
 # Sizes at line ends are those of images of 28×28 pixels; larger images pass the loops more often.
-
-
-def halvings(height, width):
-    """Returns how often an image is halved down to 4 to 7 pixels: 2 times from 28, 3 from 32, 5 from 128."""
-    times = 0
-    while min(height, width) >> times > 7 and (height >> times) % 2 == (width >> times) % 2 == 0:
-        times += 1
-    if times < 2 or max(height, width) >> times > 16:
-        raise InputError(
-            f"Images of {width}×{height} pixels cannot be halved down to 4 to 7 pixels; "
-            "bring them to another size, such as --size 64."
-        )
-    return times
 
 
 class ConvolutionalGenerator(Generator):

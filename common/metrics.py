@@ -1,0 +1,193 @@
+"""How close samples are to data: distances and shares computed from features, in NumPy and SciPy alone.
+
+Features are arrays `(count, dimensions)` of an extractor (`common/extractors.py`); `common/evaluation.py` says with
+every number what it was computed from.
+"""
+
+import numpy as np
+import scipy.linalg
+from scipy.spatial.distance import cdist
+
+BLOCK = 1000  # rows of a distance matrix held at a time
+NEIGHBOURS = 5  # the k of precision, recall, density and coverage
+
+
+# Fréchet distance -------------------------------------------------------------------------------------------------
+
+
+class Moments:
+    """Mean and covariance of features that come batch by batch: memory does not grow with their number.
+
+    >>> moments = Moments().add(np.array([[0.0, 0.0], [2.0, 0.0]])).add(np.array([[1.0, 3.0]]))
+    >>> moments.count, moments.mean.tolist()
+    (3, [1.0, 1.0])
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.mean = self._scatter = 0.0
+
+    def add(self, features):
+        """Adds a batch and returns itself. (Chan et al., 1983, Updating formulae for sample variances.)"""
+        features = np.asarray(features, np.float64)
+        count, mean = len(features), features.mean(axis=0)
+        shift, total = mean - self.mean, self.count + len(features)
+        self._scatter = (
+            self._scatter
+            + (features - mean).T @ (features - mean)
+            + np.multiply.outer(shift, shift) * (self.count * count / total)
+        )
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+        return self
+
+    @property
+    def covariance(self):
+        return self._scatter / (self.count - 1)
+
+
+def frechet_distance(real, fake):
+    """Returns the squared Fréchet distance of two Gaussians with the moments of the features; 0 is the best.
+
+    Args:
+        real, fake: features, or `Moments`.
+
+    Reference: Heusel et al., 2017, https://arxiv.org/abs/1706.08500, eq. 6.
+
+    >>> rng = np.random.default_rng(0)
+    >>> features = rng.normal(size=(1000, 3))
+    >>> round(frechet_distance(features, features + [3.0, 0.0, 4.0]), 6)
+    25.0
+    """
+    real, fake = (part if isinstance(part, Moments) else Moments().add(part) for part in (real, fake))
+    # The trace of the root of the product, from the eigenvalues of a symmetric matrix: real and never below 0.
+    root = symmetric_root(real.covariance)
+    eigenvalues = np.linalg.eigvalsh(root @ fake.covariance @ root)
+    traces = np.trace(real.covariance) + np.trace(fake.covariance)
+    return float(np.sum((real.mean - fake.mean) ** 2) + traces - 2 * np.sqrt(np.clip(eigenvalues, 0, None)).sum())
+
+
+def symmetric_root(matrix):
+    values, vectors = scipy.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+
+
+# Kernel distance ----------------------------------------------------------------------------------------------------
+
+
+def kernel_distance(real, fake, subsets=50, size=1000, seed=0):
+    """Returns mean and standard deviation, over random subsets, of the unbiased squared MMD; near or below 0 is best.
+
+    The kernel is the cubic polynomial (xᵀy / dimensions + 1)³.
+
+    Reference: Bińkowski et al., 2018, https://arxiv.org/abs/1801.01401, section 4.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(size, len(real), len(fake))
+    values = [
+        squared_mmd(real[rng.choice(len(real), size, False)], fake[rng.choice(len(fake), size, False)])
+        for _ in range(subsets)
+    ]
+    return float(np.mean(values)), float(np.std(values))
+
+
+def squared_mmd(x, y):
+    """Returns the unbiased estimate (Gretton et al., 2012, eq. 3) with the cubic kernel."""
+
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def mean_off_diagonal(matrix):
+        return (matrix.sum() - np.trace(matrix)) / (len(matrix) * (len(matrix) - 1))
+
+    return mean_off_diagonal(kernel(x, x)) + mean_off_diagonal(kernel(y, y)) - 2 * kernel(x, y).mean()
+
+
+# Manifolds ----------------------------------------------------------------------------------------------------------
+
+
+def manifold_scores(real, fake, neighbours=NEIGHBOURS):
+    """Returns precision, recall, density and coverage, a dictionary of floats.
+
+    A sample counts as real if it lies within the ball of a real feature that reaches to its k-th nearest real
+    neighbour; recall swaps the two. Density counts in how many balls it lies, coverage which balls have a sample.
+
+    Args:
+        real, fake: features.
+        neighbours: integer, the k of all four.
+
+    References: Kynkäänniemi et al., 2019, https://arxiv.org/abs/1904.06991 (precision, recall); Naeem et al., 2020,
+    https://arxiv.org/abs/2002.09797 (density, coverage), whose code `prdc` gives the same numbers.
+    """
+    real_radii, fake_radii = nearest_radii(real, neighbours), nearest_radii(fake, neighbours)
+    in_balls = np.zeros(len(fake))
+    recalled, covered = [], []
+    for start in range(0, len(real), BLOCK):
+        distances = cdist(real[start : start + BLOCK], fake)
+        inside = distances < real_radii[start : start + BLOCK, None]
+        in_balls += inside.sum(axis=0)
+        recalled.append((distances < fake_radii).any(axis=1))
+        covered.append(inside.any(axis=1))
+    return {
+        "precision": float((in_balls > 0).mean()),
+        "recall": float(np.concatenate(recalled).mean()),
+        "density": float(in_balls.mean() / neighbours),
+        "coverage": float(np.concatenate(covered).mean()),
+    }
+
+
+def nearest_radii(features, neighbours):
+    """Returns the distance of each feature to its k-th nearest neighbour, itself not counted."""
+    blocks = (cdist(features[start : start + BLOCK], features) for start in range(0, len(features), BLOCK))
+    return np.concatenate([np.partition(block, neighbours, axis=1)[:, neighbours] for block in blocks])
+
+
+# Classes ------------------------------------------------------------------------------------------------------------
+
+
+def class_scores(real, fake, count):
+    """Returns what the classes of samples say, a dictionary of floats.
+
+    Args:
+        real, fake: integer arrays, the classes that one extractor gave to data and to samples.
+        count: integer, of classes there are.
+
+    `label_entropy` is in nats, at most ln `count`; `modes` are the classes with a sample; `kl` is KL(samples‖data).
+
+    Reference: Metz et al., 2017, https://arxiv.org/abs/1611.02163, appendix D (Stacked MNIST: 1,000 modes, 26,000
+    samples).
+
+    >>> round(class_scores(np.array([0, 1]), np.array([0, 0]), 2)["kl"], 4)
+    0.6931
+    """
+    p, q = (np.bincount(labels, minlength=count) / len(labels) for labels in (fake, real))
+    drawn = p > 0
+    return {
+        "label_entropy": float(-np.sum(p[drawn] * np.log(p[drawn]))),
+        "modes": float(drawn.sum()),
+        # A class that the data lacks would make the divergence infinite; it counts as half a picture of it.
+        "kl": float(np.sum(p[drawn] * np.log(p[drawn] / np.maximum(q[drawn], 0.5 / len(real))))),
+    }
+
+
+# Mixtures of Gaussians ----------------------------------------------------------------------------------------------
+
+
+def mixture_scores(samples, centres, deviation, least=20):
+    """Returns the modes covered by points, and the share of them that are of high quality, a dictionary of floats.
+
+    A point is of high quality within three standard deviations of a centre; a mode is covered by `least` of these.
+
+    Args:
+        samples: array `(count, 2)`.
+        centres: array `(modes, 2)`.
+        deviation: float, of each Gaussian in each direction.
+        least: integer.
+
+    Reference: Srivastava et al., 2017, https://arxiv.org/abs/1705.07761, section 5 (the share within three deviations).
+    """
+    distances = cdist(samples, centres)
+    nearest = distances.argmin(axis=1)
+    good = distances.min(axis=1) <= 3 * deviation
+    counts = np.bincount(nearest[good], minlength=len(centres))
+    return {"modes": float((counts >= least).sum()), "high_quality": float(good.mean())}
