@@ -132,7 +132,7 @@ class Samples(keras.callbacks.Callback):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Adds scores of samples to the logs after every so many epochs, and NaN after the others.
+    """Adds scores of samples to the logs after every so many epochs.
 
     The samples are those of fixed latents, drawn without touching the random state of the game: the weights are the
     same with and without it.
@@ -158,7 +158,6 @@ class Evaluate(keras.callbacks.Callback):
         self.count = count
 
     def on_epoch_end(self, epoch, logs=None):
-        logs.update(dict.fromkeys(self.NAMES, math.nan))
         if (epoch + 1) % self.every == 0:
             scores = self.evaluator(self.count, *self._draw())
             scores.write(self.path)
@@ -182,7 +181,7 @@ class Best(keras.callbacks.Callback):
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
-        if math.isnan(logs["frechet"]) or not self._is_better(Scores.read(self.folder / "scores.json")):
+        if "frechet" not in logs or not self._is_better(Scores.read(self.folder / "scores.json")):
             return
         for name in ("generator.keras", "checkpoint.npz", "scores.json"):
             with whole(self.folder / f"best_{name}") as part:

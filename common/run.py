@@ -30,7 +30,7 @@ SPARE_BYTES = 50e6  # for pictures and logs
 class Run:
     """One training run and its folder.
 
-    A recipe's `train` uses `resume` and `callbacks`; the command line does the rest.
+    A recipe's `train` calls `set_random_seed` and `fit`; the command line does the rest.
 
     Args:
         folder: path, made when missing.
@@ -131,6 +131,23 @@ class Run:
         backend.set_random_seed(self.config.seed)
 
     # While training ---------------------------------------------------------------------------------------------
+
+    def fit(self, gan, batches, draw=None, columns=None):
+        """Calls `gan.fit` from the epoch after the last finished one, with all that writes the run folder.
+
+        Args:
+            gan: a compiled `GAN`.
+            batches: `Batches`; they shuffle themselves by seed and epoch, so Keras is told not to.
+            draw, columns: see `callbacks`.
+        """
+        return gan.fit(
+            batches,
+            initial_epoch=self.resume(gan, batches),
+            epochs=self.config.epochs,
+            shuffle=False,
+            callbacks=self.callbacks(batches, draw, columns),
+            verbose=self.verbose,
+        )
 
     def resume(self, gan, batches):
         """Begins the run, or restores its last finished epoch; returns the number of epochs done.

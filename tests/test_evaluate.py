@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shlex
 import shutil
 
 import numpy as np
@@ -117,3 +118,18 @@ def test_a_class_of_a_conditional_generator(tmp_path):
 def test_an_unconditional_generator_knows_no_classes(runs):
     answer = run_recipe("vanilla", "sample", "--class", "bag", "--run-folder", runs / "plain")
     assert is_one_sentence(answer, "--class needs a conditional generator")
+
+
+def test_the_command_to_train_on_works(tmp_path):
+    """The other options have to be repeated, or the run would be refused as another one."""
+    folder = tmp_path / "a run"
+    answer = run_recipe("vanilla", *QUICK, "--classes", "bag", "shirt", "--restart", "--run-folder", folder)
+    assert answer.returncode == 0, answer.stderr
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("Train on:")]
+    program, *arguments = shlex.split(line.removeprefix("Train on:"))
+    assert program == "./run_recipe.sh"
+    assert "--restart" not in arguments
+    assert arguments[-2:] == ["--epochs", "6"]
+    answer = run_recipe(*arguments)
+    assert answer.returncode == 0, answer.stderr
+    assert "after epoch 3" in answer.stdout

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from common.launcher import describe, recipes
+from common.launcher import COMMANDS, describe, recipes
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.once
@@ -77,7 +77,7 @@ def test_recipe_pages_have_the_fixed_headings(name):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_commands_and_links_of_a_page_exist(page):
     text = page.read_text("utf-8")
-    names = {recipe.name for recipe in recipes()} | {"new", "my_gan", "RECIPE"}
+    names = {recipe.name for recipe in recipes()} | {"new", "my_gan", "RECIPE", *COMMANDS}
     for word in re.findall(r"\./run_recipe\.sh ([\w<]+)", text):
         assert word in names
     for module in re.findall(r"python -m ((?:benchmarks|common|data_prep)[\w.]*)", text):

@@ -82,14 +82,7 @@ def train(config, run):
         keras.optimizers.Adam(config.learning_rate, config.beta_1),
         steps_per_execution=8,
     )
-    gan.fit(
-        batches,
-        initial_epoch=run.resume(gan, batches),
-        epochs=config.epochs,
-        shuffle=False,  # the batches shuffle themselves, by seed and epoch
-        callbacks=run.callbacks(batches),
-        verbose=run.verbose,
-    )
+    run.fit(gan, batches)
     return gan
 
 

@@ -26,7 +26,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # what to learn from
-    epochs: Count = 60  # passes over the data
+    epochs: Count = 80  # passes over the data
     batch_size: Count = 64  # images in a step of the critic
     critic_steps: Count = 5  # of the critic in a round, each on fresh images
     lipschitz: Literal["penalty", "clip"] = "penalty"  # how the critic's slope is bounded
@@ -88,14 +88,7 @@ def train(config, run):
         penalty=GradientPenalty(10.0) if config.lipschitz == "penalty" else None,
         discriminator_steps=config.critic_steps,
     )
-    gan.fit(
-        batches,
-        initial_epoch=run.resume(gan, batches),
-        epochs=config.epochs,
-        shuffle=False,  # the batches shuffle themselves, by seed and epoch
-        callbacks=run.callbacks(batches),
-        verbose=run.verbose,
-    )
+    run.fit(gan, batches)
     return gan
 
 
