@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from common import evaluate, evaluation, extractors, metrics
+from common import evaluate, evaluation, extractors, metrics, train_extractor
 from common.errors import InputError
 from common.evaluation import Contract, Evaluator, Scores
 from data_prep import images
@@ -118,6 +118,25 @@ def test_the_extractors_know_their_classes(garments, test_images):
         assert (extractors.FOLDER / f"{name}.keras").stat().st_size <= 1_000_000
         facts = json.loads((extractors.FOLDER / f"{name}.json").read_text("utf-8"))
         assert facts["test_accuracy"] >= {"garments": 0.92, "digits": 0.99}[name]
+
+
+def test_the_script_makes_these_networks():
+    made = train_extractor.classifier()
+    for name in extractors.TRAINED:
+        stored = keras.saving.load_model(extractors.FOLDER / f"{name}.keras")
+        assert [weight.shape for weight in stored.weights] == [weight.shape for weight in made.weights]
+
+
+def test_shifted_pictures_are_the_same_ones_elsewhere():
+    pictures = np.zeros((50, 28, 28, 1), "uint8")
+    pictures[:, 10, 5] = 200
+    found = train_extractor.shifted(pictures, np.random.default_rng(0), flip=False)
+    places = np.argwhere(found[..., 0])[:, 1:]
+    assert found.sum() == pictures.sum()
+    assert np.abs(places - [10, 5]).max() == 2
+    assert len(np.unique(places, axis=0)) > 10
+    flipped = train_extractor.shifted(pictures, np.random.default_rng(0), flip=True)
+    assert 10 < (np.argwhere(flipped[..., 0])[:, 2] > 14).sum() < 40
 
 
 def test_features_are_those_of_the_other_backends(garments, test_images):
