@@ -84,7 +84,7 @@ def image_options(config):
 
 def weights_of(config):
     """Returns which weights the stored generator has: the `generator` of a contract."""
-    return f"averaged, momentum {config['ema']:g}" if config.get("ema") else "raw"
+    return "averaged" if config.get("ema") else "raw"
 
 
 def evaluator_of(options, extractor=None, split="test", seed=0):

@@ -56,12 +56,16 @@ def test_evaluate_a_run(runs, tmp_path):
     for words in ("Fréchet distance", "precision", "recall", "classes covered", "extractor garments", "split test"):
         assert words in first.stdout, words
     stored = json.loads((tmp_path / "a" / "scores.json").read_text())
-    assert stored["contract"]["generator"] == "averaged, momentum 0.999"
+    assert stored["contract"]["generator"] == "averaged"
     assert (stored["contract"]["real_count"], stored["contract"]["fake_count"]) == (2000, 600)
     assert run_recipe(*command, tmp_path / "a").stdout == first.stdout  # the same numbers for a seed
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert run_recipe("compare", tmp_path / "a", tmp_path / "b").stdout.count("precision") == 1
     assert run_recipe(*command, tmp_path / "b", "--samples", 500).returncode == 0
+    other = runs / "other"  # of another momentum: still the same contract
+    assert run_recipe("vanilla", *QUICK, "--ema", 0.9, "--run-folder", other).returncode == 0
+    assert run_recipe(*command, other).returncode == 0
+    assert run_recipe("compare", tmp_path / "a", other).returncode == 0
     answer = run_recipe("compare", tmp_path / "a", tmp_path / "b")
     assert is_one_sentence(answer, "cannot be compared: fake_count is 600 and 500")
 
