@@ -10,10 +10,8 @@ import numpy as np
 
 from common import checkpoint, pictures
 from common.errors import InputError
-from common.evaluation import Scores, drawn_by, wanted_classes
+from common.evaluation import Scores, of_generator
 from common.files import whole
-from common.gan import latent_dim_of
-from common.latents import draw_latents
 from data_prep.skipped import write_skipped
 
 
@@ -141,32 +139,28 @@ class Evaluate(keras.callbacks.Callback):
         folder: path of the run; gets `scores.json`, the last scores with their contract.
         every: integer, epochs.
         evaluator: `evaluation.Evaluator`.
-        generator: string, of the contract.
+        ema: momentum of the average that the samples come from, or 0.
         seed: integer, of the latents.
         count: integer, of samples.
     """
 
     NAMES = ("frechet", "precision", "recall")
 
-    def __init__(self, folder, every, evaluator, generator, seed=0, count=5000):
+    def __init__(self, folder, every, evaluator, ema, seed=0, count=5000):
         super().__init__()
         self.path = folder / "scores.json"
         self.every = every
         self.evaluator = evaluator
-        self.generator = generator
+        self.ema = ema
         self.seed = seed
         self.count = count
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:
-            scores = self.evaluator(self.count, *self._draw())
+            gan = self.model
+            scores = of_generator(self.evaluator, gan.generator, gan.sample, self.count, self.seed, self.ema)
             scores.write(self.path)
             logs.update({name: scores.values[name] for name in self.NAMES})
-
-    def _draw(self):
-        latents = draw_latents(self.count, latent_dim_of(self.model.generator), self.seed)
-        wanted = wanted_classes(self.model.generator, self.count)
-        return drawn_by(self.model.sample, latents, wanted), self.generator, wanted
 
 
 class Best(keras.callbacks.Callback):

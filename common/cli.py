@@ -19,7 +19,7 @@ from common.latents import draw_latents
 from common.options import Count, Range, Seed
 from common.run import Run, command_line, default_folder, load_generator, shown
 from data_prep.decode import SUFFIXES
-from data_prep.images import class_names, class_number
+from data_prep.images import class_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,8 +184,8 @@ def latents_and_labels(generator, options, folder):
     if options.of_class is None:
         rows = -(-options.count // classes)
         return latents, np.repeat(np.arange(classes, dtype="int32"), rows)[: options.count]
-    names = class_names(evaluate.image_options(evaluate.read_config(folder / "config.json")))
-    return latents, np.full(options.count, class_number(options.of_class, names), "int32")
+    number = class_number(options.of_class, evaluate.class_names_of(folder))
+    return latents, np.full(options.count, number, "int32")
 
 
 def refuse_existing(files):

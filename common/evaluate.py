@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -19,9 +20,7 @@ import tyro
 from common import evaluation, extractors
 from common.arguments import fail, parse
 from common.errors import InputError
-from common.gan import latent_dim_of
 from common.gan import sample as draw_samples
-from common.latents import draw_latents
 from common.options import Count, Seed
 from common.run import default_folder, load_generator, shown
 from data_prep import images
@@ -59,10 +58,8 @@ def of_run(name, arguments):
     generator = load_generator(folder / "generator.keras", name)
     config = read_config(folder / "config.json")
     evaluator = evaluator_of(image_options(config), options.extractor, options.split, options.seed)
-    latents = draw_latents(options.samples, latent_dim_of(generator), options.seed)
-    wanted = evaluation.wanted_classes(generator, options.samples)
-    draw = evaluation.drawn_by(lambda *part: draw_samples(generator, *part), latents, wanted)
-    scores = evaluator(options.samples, draw, weights_of(config), wanted)
+    draw = functools.partial(draw_samples, generator)
+    scores = evaluation.of_generator(evaluator, generator, draw, options.samples, options.seed, config.get("ema", 0))
     scores.write(folder / "scores.json")
     print(f"{name}, {shown(folder)}\n{scores.text()}\nStored in {shown(folder / 'scores.json')}")
 
@@ -82,9 +79,9 @@ def image_options(config):
     return dataclasses.replace(options, data=options.data and Path(options.data))
 
 
-def weights_of(config):
-    """Returns which weights the stored generator has: the `generator` of a contract."""
-    return "averaged" if config.get("ema") else "raw"
+def class_names_of(folder):
+    """Returns the names of the classes that a run in a folder learnt from."""
+    return images.class_names(image_options(read_config(folder / "config.json")))
 
 
 def evaluator_of(options, extractor=None, split="test", seed=0):

@@ -9,7 +9,8 @@ import numpy as np
 from common import metrics
 from common.errors import InputError
 from common.files import whole
-from common.gan import class_count_of
+from common.gan import class_count_of, latent_dim_of
+from common.latents import draw_latents
 from data_prep.batches import unscale
 
 PRINTED = {  # name of a score: how it is printed, and which direction is better
@@ -183,6 +184,22 @@ class Look:
     features: np.ndarray  # of at most MANIFOLD images, in a random order
     rows: np.ndarray  # which ones
     labels: np.ndarray | None
+
+
+def of_generator(evaluator, generator, sample, count, seed, ema):
+    """Returns the `Scores` of the samples of fixed latents.
+
+    Args:
+        evaluator: `Evaluator`.
+        generator: built `keras.Model`, of which the shape of the latents and the number of classes are taken.
+        sample: function from latents and labels (or None) to samples in [-1, 1].
+        count: integer, of samples.
+        seed: integer, of the latents.
+        ema: momentum of the average that the weights are, or 0.
+    """
+    latents = draw_latents(count, latent_dim_of(generator), seed)
+    wanted = wanted_classes(generator, count)
+    return evaluator(count, drawn_by(sample, latents, wanted), "averaged" if ema else "raw", wanted)
 
 
 def drawn_by(sample, latents, labels=None):

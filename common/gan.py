@@ -266,7 +266,13 @@ def latent_dim_of(generator):
 
 def class_count_of(generator):
     """Returns how many classes a conditional generator embeds, or 0 of one without labels."""
-    return next((layer.input_dim for layer in generator.layers if isinstance(layer, keras.layers.Embedding)), 0)
+    embedding = embedding_of(generator)
+    return embedding.input_dim if embedding else 0
+
+
+def embedding_of(generator):
+    """Returns the layer that turns classes into vectors, or None of a generator without labels."""
+    return next((layer for layer in generator.layers if isinstance(layer, keras.layers.Embedding)), None)
 
 
 def split(batch, parts):

@@ -193,8 +193,7 @@ class Run:
         if not self.evaluation:
             return []
         every, evaluator = self.evaluation
-        generator = "averaged" if getattr(self.config, "ema", 0) else "raw"
-        return [callbacks.Evaluate(self.folder, every, evaluator, generator, seed)]
+        return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "ema", 0), seed)]
 
     @property
     def verbose(self):

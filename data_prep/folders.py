@@ -13,7 +13,7 @@ from rich.progress import track
 from common.errors import InputError
 from data_prep import decode
 from data_prep.decode import FORMATS, SUFFIXES, UnusableError
-from data_prep.skipped import Skipped, refuse_many, summary
+from data_prep.skipped import Skipped, refuse_many, summary, tell_skipped
 
 MEMORY = 512e6  # bytes of decoded pictures that are kept in memory; a larger folder is decoded batch by batch
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}  # names of subfolders
@@ -114,6 +114,17 @@ def read_headers(listing):
         names.append(name)
         headers.append(known.setdefault(header, header))
     return Listing(listing.root, names, skipped), headers
+
+
+def described(root, allow_skipped):
+    """Returns the `Listing` of a folder's usable pictures and their headers.
+
+    Raises:
+        InputError: if there are none, or too many files cannot be used and that is not allowed.
+    """
+    listing, headers = read_headers(find(root))
+    refuse_many(root, listing.skipped, len(listing.names), allow_skipped)
+    return listing, headers
 
 
 def progress(items, description, total=None):
@@ -228,6 +239,17 @@ class Pictures:
     def refuse_many_skipped(self):
         """Raises an `InputError` if more files turned out to be damaged than may."""
         refuse_many(self.root, self.skipped, self.usable_count, self.allow_skipped)
+
+    def make_ready(self):
+        """Looks into a folder that is not decoded, and says what was skipped.
+
+        Raises:
+            InputError: if more files turned out to be damaged than may.
+        """
+        if self.decoded is None:
+            self.look_into()
+        self.refuse_many_skipped()
+        tell_skipped(self.skipped, self.usable_count)
 
     def look_into(self, count=256):
         """Decodes some pictures at random: a folder of damaged files is found before training, not in its midst."""

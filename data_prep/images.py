@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from common.errors import InputError
-from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx, skipped
+from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,8 +175,7 @@ def load_folder(root, options, memory=folders.MEMORY, workers=None):
 
     What fits into `memory` bytes is decoded at once; a larger folder batch by batch.
     """
-    listing, headers = folders.read_headers(folders.find(root))
-    skipped.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
+    listing, headers = folders.described(root, options.allow_skipped)
     labels, class_names = folders.classes_of(root, listing.names)
     if options.classes:
         kept, labels, class_names = only_classes(labels, class_names, options.classes)
@@ -188,10 +187,7 @@ def load_folder(root, options, memory=folders.MEMORY, workers=None):
     images = folders.Pictures(listing, size, options.fit, channels, workers, options.allow_skipped)
     if np.prod(images.shape) <= memory:
         labels = labels[images.decode_all()]
-    else:
-        images.look_into()
-    images.refuse_many_skipped()
-    skipped.tell_skipped(images.skipped, images.usable_count)
+    images.make_ready()
     return Images(images, labels, class_names)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from common.errors import InputError
-from data_prep import datasets, decode, folders, images, skipped
+from data_prep import datasets, decode, folders, images
 from data_prep.decode import UnusableError
 from data_prep.skipped import Skipped
 
@@ -114,7 +114,7 @@ def domains(root, split):
 
 def side_by_side(root, options):
     """Returns the pairs of a folder of pictures `A|B`."""
-    listing, headers = checked(root, options)
+    listing, headers = folders.described(root, options.allow_skipped)
     wide = sum(header.width >= 1.2 * header.height for header in headers)
     if wide < len(headers) / 2:
         raise InputError(
@@ -132,7 +132,7 @@ def side_by_side(root, options):
 
 def two_folders(root_a, root_b, options, paired):
     """Returns the pictures of two folders, matched by name if they are paired."""
-    sides = [checked(root, options) for root in (root_a, root_b)]
+    sides = [folders.described(root, options.allow_skipped) for root in (root_a, root_b)]
     if paired:
         sides = matched(*sides)
     both = []
@@ -175,12 +175,6 @@ def key(name):
     return re.sub("[-_.]?[ABab]$", "", str(Path(name).with_suffix("")))
 
 
-def checked(root, options):
-    listing, headers = folders.read_headers(folders.find(root))
-    skipped.refuse_many(root, listing.skipped, len(listing.names), options.allow_skipped)
-    return listing, headers
-
-
 def shape(options, headers):
     size, channels = images.wanted_shape(options)
     return size, channels or folders.common_channels(headers)
@@ -193,19 +187,13 @@ def decoded(both):
         common = np.intersect1d(*kept)
         for side, indices in zip(both, kept, strict=True):
             side.keep(np.searchsorted(indices, common))
-    return finished(both)
+    for side in both:
+        side.make_ready()
+    return both
 
 
 def decoded_alone(side):
     if np.prod(side.shape) <= folders.MEMORY / 2:
         side.decode_all()
-    return finished([side])[0]
-
-
-def finished(sides):
-    for side in sides:
-        if side.decoded is None:
-            side.look_into()
-        side.refuse_many_skipped()
-        skipped.tell_skipped(side.skipped, side.usable_count)
-    return sides
+    side.make_ready()
+    return side

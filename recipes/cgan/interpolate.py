@@ -14,11 +14,11 @@ import tyro
 from common import evaluate, pictures
 from common.arguments import parse
 from common.errors import InputError
-from common.gan import latent_dim_of
+from common.gan import embedding_of, latent_dim_of
 from common.latents import draw_latents
 from common.options import Count, Seed
 from common.run import default_folder, load_generator, shown
-from data_prep.images import class_names, class_number
+from data_prep.images import class_number
 
 STEPS = 10
 
@@ -42,7 +42,7 @@ def interpolate(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} interpolate", interpolate.__doc__, {"interpolate": Options}, arguments)
     folder = options.run_folder or default_folder(name)
     generator = load_generator(folder / "generator.keras", name)
-    names = class_names(evaluate.image_options(evaluate.read_config(folder / "config.json")))
+    names = evaluate.class_names_of(folder)
     start, end = (class_number(text, names) for text in (options.start, options.end))
     if start == end:
         raise InputError(f"--from and --to are both {names[start]}; choose two classes.")
@@ -54,7 +54,7 @@ def interpolate(name, arguments):
 
 def between(generator, latents, start, end):
     """Returns images `(count * STEPS, ...)`: the vector of the class moves on a line, the latents stay."""
-    embedding = next(layer for layer in generator.layers if isinstance(layer, keras.layers.Embedding))
+    embedding = embedding_of(generator)
     head = keras.Model([generator.inputs[0], embedding.output], generator.output)  # what follows the embedding
     vectors = keras.ops.convert_to_numpy(embedding.embeddings)
     shares = np.linspace(0, 1, STEPS, dtype="float32")[:, None]
