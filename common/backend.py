@@ -7,6 +7,8 @@ This is the only module that imports a framework. Keras does everything else on 
   differentiable, for penalties on the discriminator's slope.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
 - `many_steps_per_execution`: whether Keras' trainer takes more than one step at a time.
+- `fetch_state(model)`: writes the state of a training under way into the model's variables, before a callback reads or
+  sets them.
 - `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
 - `set_random_seed(seed)`: as `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
 - `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
@@ -58,6 +60,9 @@ if keras.backend.backend() == "tensorflow":
     def device():
         gpus = tf.config.list_physical_devices("GPU")
         return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
+
+    def fetch_state(model):
+        pass
 
     set_random_seed = keras.utils.set_random_seed
 
@@ -125,6 +130,9 @@ elif keras.backend.backend() == "jax":
         first = jax.devices()[0]
         return "CPU" if first.platform == "cpu" else first.device_kind
 
+    def fetch_state(model):
+        model.jax_state_sync()  # within an epoch Keras keeps the state outside of the model
+
     def set_random_seed(seed):
         random.seed(seed)  # from which Keras draws the seeds of layers and initial weights
         np.random.seed(seed)
@@ -162,6 +170,9 @@ elif keras.backend.backend() == "torch":
 
     def device():
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+
+    def fetch_state(model):
+        pass
 
     def set_random_seed(seed):
         random.seed(seed)

@@ -190,6 +190,39 @@ class Best(keras.callbacks.Callback):
         return scores.contract != best.contract or scores.values["frechet"] < best.values["frechet"]
 
 
+class StopWithoutProgress(keras.callbacks.Callback):
+    """Ends the training when the Fréchet distance has not fallen for some evaluations. Stands behind `Log`.
+
+    Args:
+        folder: path of the run.
+        patience: integer, evaluations without a new best one.
+
+    Reference: Prechelt, 1998, *Early Stopping, But When?*: a stop on a score of data that was held out.
+    """
+
+    def __init__(self, folder, patience):
+        super().__init__()
+        self.path = folder / "log.csv"
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        if is_stalled(read_log(self.path), self.patience):
+            print(f"\nStopping: {self.patience} evaluations without a better Fréchet distance.")
+            self.model.stop_training = True
+
+
+def is_stalled(rows, patience):
+    """Tells from the rows of `log.csv` whether the last `patience` evaluations brought no new best score.
+
+    It is asked of the file, not of a callback's memory, so that an interrupted run stops where a whole one does.
+
+    >>> is_stalled([{"frechet": 9.0}, {"frechet": math.nan}, {"frechet": 9.5}, {"frechet": 9.2}], patience=2)
+    True
+    """
+    scores = [row["frechet"] for row in rows if not math.isnan(row.get("frechet", math.nan))]
+    return len(scores) > patience and min(scores[-patience:]) >= min(scores[:-patience])
+
+
 class Log(keras.callbacks.Callback):
     """Keeps `log.csv`, a row an epoch, and the picture `losses.png` of it.
 

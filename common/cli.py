@@ -32,6 +32,8 @@ class RunOptions:
     """begin anew; an earlier run in the folder is moved aside, never deleted"""
     evaluate_every: Annotated[int, Range(0)] = 0
     """score 5,000 samples after every so many epochs: a curve in log.csv and losses.png; the best epoch is kept"""
+    patience: Annotated[int, Range(0)] = 0
+    """stop after so many of these scores without a better one; 0 is never"""
     extractor: evaluate.ExtractorName = None
     """whose features are compared then; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
     tensorboard: bool = False
@@ -97,7 +99,10 @@ def train_run(name, train, config_class, arguments):
     if options.backend != keras.backend.backend():
         raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
     folder = options.run_folder or default_folder(name)
+    if options.patience and not options.evaluate_every:
+        raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
     run = Run(folder, name, config, options.restart, options.tensorboard)
+    run.patience = options.patience
     if run.is_finished:
         print(
             f"{shown(folder)} is finished: {run.finished_epochs} epochs. Train on with --epochs, anew with --restart."

@@ -99,6 +99,7 @@ class GAN(backend.Model):
                 "Expected two optimizers, got one for both networks: their moments must not mix. Create each anew."
             )
         self.adversarial_loss = loss
+        loss.seed_generator = self.seed_generator
         self.penalties = keras.tree.flatten(penalty) if penalty else []
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer

@@ -18,7 +18,8 @@ from common.errors import InputError
 
 PROJECT = Path(__file__).parent.parent
 RECIPES = PROJECT / "recipes"
-ORDER = ("vanilla", "dcgan", "wgan", "cgan", "pix2pix", "style_transfer", "simgan")  # each adds to those before
+# Each adds to those before.
+ORDER = ["vanilla", "dcgan", "wgan", "cgan", "mode_collapse", "stacked_mnist", "pix2pix", "style_transfer", "simgan"]
 COMMANDS = ("evaluate", "compare")  # of common/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -31,6 +31,7 @@ class Loss(Configured):
 
     Attributes:
         relativistic: whether `generator` compares with real samples. If so it is called as `generator(fake, real)`.
+        seed_generator: `keras.random.SeedGenerator` of the game, for a loss that draws; `GAN.compile` sets it.
 
     Example:
 
@@ -42,6 +43,7 @@ class Loss(Configured):
     """
 
     relativistic = False
+    seed_generator = None
 
     def discriminator(self, real, fake):
         """Returns the discriminator's loss, a scalar, for the logits of real and of fake samples."""

@@ -50,6 +50,7 @@ class Run:
         self.checkpoint = self.folder / "checkpoint.npz"
         self.tensorboard = tensorboard
         self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate`, if scores are wanted while training
+        self.patience = 0  # evaluations without a better score after which training ends; 0 is never
         self.identity = {
             "recipe": name,
             "backend": keras.backend.backend(),
@@ -124,7 +125,10 @@ class Run:
 
     @property
     def is_finished(self):
-        return self.finished_epochs >= self.config.epochs
+        return self.finished_epochs >= self.config.epochs or self._is_stalled()
+
+    def _is_stalled(self):
+        return bool(self.patience) and callbacks.is_stalled(callbacks.read_log(self.folder / "log.csv"), self.patience)
 
     def set_random_seed(self):
         """Makes initial weights, and what else is drawn without a seed of its own, depend on the config's `seed`."""
@@ -132,24 +136,25 @@ class Run:
 
     # While training ---------------------------------------------------------------------------------------------
 
-    def fit(self, gan, batches, draw=None, columns=None):
+    def fit(self, gan, batches, draw=None, columns=None, show=None, controls=()):
         """Calls `gan.fit` from the epoch after the last finished one, with all that writes the run folder.
 
         Args:
             gan: a compiled `GAN`.
             batches: `Batches`; they shuffle themselves by seed and epoch, so Keras is told not to.
-            draw, columns: see `callbacks`.
+            draw, columns, controls: see `callbacks`.
+            show: see `resume`.
         """
         return gan.fit(
             batches,
-            initial_epoch=self.resume(gan, batches),
+            initial_epoch=self.resume(gan, batches, show),
             epochs=self.config.epochs,
             shuffle=False,
-            callbacks=self.callbacks(batches, draw, columns),
+            callbacks=self.callbacks(batches, draw, columns, controls),
             verbose=self.verbose,
         )
 
-    def resume(self, gan, batches):
+    def resume(self, gan, batches, show=None):
         """Begins the run, or restores its last finished epoch; returns the number of epochs done.
 
         Writes `config.json` and `data.png`, what the network is really fed.
@@ -157,17 +162,18 @@ class Run:
         Args:
             gan: a compiled `GAN`; gets its state back.
             batches: `Batches` that `fit` gets; set to the epoch to come.
+            show: function from the batches to images in [-1, 1] for `data.png`; if left out, the samples themselves.
         """
         refuse_full_disk(self.folder, gan)
         self._store()  # not earlier: a start that failed leaves no run behind
-        self._write_data(batches)
+        pictures.save_png(self.folder / "data.png", pictures.grid((show or first_images)(batches)))
         if not self.checkpoint.exists():
             return 0
         batches.epoch = checkpoint.load(self.checkpoint, gan)
         print(f"Continuing {shown(self.folder)} after epoch {batches.epoch}.")
         return batches.epoch
 
-    def callbacks(self, batches, draw=None, columns=None):
+    def callbacks(self, batches, draw=None, columns=None, controls=()):
         """Returns the Keras callbacks that write the run folder.
 
         Args:
@@ -175,6 +181,7 @@ class Run:
             draw: function from the GAN to images in [-1, 1] for the grid of an epoch; if left out, the samples of
                 always the same latents.
             columns: integer or None, columns of the grid.
+            controls: callbacks that steer the training, such as those of `controls`.
         """
         seed = getattr(self.config, "seed", 0)
         return [
@@ -183,7 +190,9 @@ class Run:
             callbacks.SkippedFiles(self.folder, batches),
             callbacks.Samples(self.folder / "samples", draw or (lambda gan: fixed_samples(gan, seed)), columns),
             *self._evaluate(seed),
+            *controls,
             callbacks.Log(self.folder),
+            *([callbacks.StopWithoutProgress(self.folder, self.patience)] if self.patience else []),
             *([callbacks.TensorBoard(self.folder)] if self.tensorboard else []),
             callbacks.Checkpoint(self.folder),
             *([callbacks.Best(self.folder)] if self.evaluation else []),
@@ -199,11 +208,6 @@ class Run:
     def verbose(self):
         """A progress bar in a terminal, a line an epoch in a file."""
         return 1 if sys.stdout.isatty() else 2
-
-    def _write_data(self, batches):
-        count = min(GRID_COUNT, batches.count)
-        images = keras.tree.flatten(batches.first(count))[0]
-        pictures.save_png(self.folder / "data.png", pictures.grid(images))
 
     # Finishing --------------------------------------------------------------------------------------------------
 
@@ -255,6 +259,11 @@ def load_generator(path, name):
         raise InputError(
             f"{shown(path)} is damaged ({reason}); train one more epoch to write it anew, or begin anew with --restart."
         ) from error
+
+
+def first_images(batches):
+    """Returns the first samples of a run as images; of samples of several parts the first part."""
+    return keras.tree.flatten(batches.first(min(GRID_COUNT, batches.count)))[0]
 
 
 def fixed_samples(gan, seed):

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from common.cli import main
+from common.controls import ControlOptions
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, halvings
@@ -24,6 +25,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # what to learn from
+    controls: ControlOptions = ControlOptions()  # what steadies the game, if it needs it
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -61,16 +63,17 @@ class ConvolutionalGenerator(Generator):
 class ConvolutionalDiscriminator(Discriminator):
     """Images to one logit: strided convolutions instead of pooling, no batch norm at the image and at the logit."""
 
-    def network(self, images, filters):
+    def network(self, images, filters, controls):
         times = halvings(*images.shape[1:3])
-        x = layers.Conv2D(filters, 4, 2, "same")(images)  # 14×14 of 28×28
+        x = controls.before(images)
+        x = layers.Conv2D(filters, 4, 2, "same")(x)  # 14×14 of 28×28
         x = layers.LeakyReLU(0.2)(x)
         for _ in range(times - 1):  # 7×7
             filters *= 2
             x = layers.Conv2D(filters, 4, 2, "same", use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.LeakyReLU(0.2)(x)
-        return layers.Dense(1)(layers.Flatten()(x))
+        return layers.Dense(1)(controls.after(layers.Flatten()(x)))
 
 
 # Training ---------------------------------------------------------------------------------------------------------
@@ -82,16 +85,16 @@ def train(config, run):
     batches = data.load(config)
     gan = GAN(
         ConvolutionalGenerator(config.latent_dim, image_shape=batches.sample_shape, filters=config.filters),
-        ConvolutionalDiscriminator(batches.sample_shape, filters=config.filters),
+        ConvolutionalDiscriminator(batches.sample_shape, filters=config.filters, controls=config.controls),
         seed=config.seed,
     )
     gan.compile(
-        NonSaturating(),
+        config.controls.around(NonSaturating()),
         keras.optimizers.Adam(config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema),
         keras.optimizers.Adam(config.learning_rate, config.beta_1),
         steps_per_execution=8,
     )
-    run.fit(gan, batches)
+    run.fit(gan, batches, controls=config.controls.callbacks(config.epochs))
     return gan
 
 

@@ -1,0 +1,173 @@
+"""Trains a recipe at its defaults with several seeds, scores it, and writes the result card into its README.
+
+    .venv/bin/python -m benchmarks.results dcgan --seeds 3
+
+Runs are kept in runs/results/RECIPE/seed_N: what is finished is not trained again, what was stopped continues. The
+table in the project's README is made anew from the cards of all recipes.
+"""
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import common.quiet  # noqa: F401 (before Keras)
+
+# isort: split
+from common import evaluate
+from common.callbacks import read_log
+from common.errors import InputError
+from common.evaluation import PRINTED, Scores, refuse_other_contract
+from common.launcher import recipes
+from data_prep import images
+
+PROJECT = Path(__file__).parent.parent
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+COLUMNS = ("frechet", "precision", "recall", "modes")  # of the table that compares recipes
+LEFT_OUT = {"kernel_std", "label_entropy"}  # of a card: they describe one evaluation, not the recipe
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recipe", choices=[recipe.name for recipe in recipes()])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "results")
+    options = parser.parse_args()
+    try:
+        folders = [options.folder / options.recipe / f"seed_{seed}" for seed in range(options.seeds)]
+        for seed, folder in enumerate(folders):
+            run(options.recipe, "--seed", seed, "--run-folder", folder)
+            run(options.recipe, "evaluate", "--run-folder", folder)
+        page = PROJECT / "recipes" / options.recipe / "README.md"
+        replace(page, card(options.recipe, folders))
+        shutil.copyfile(last_grid(folders[0]), page.with_name("samples.png"))
+        replace(PROJECT / "README.md", table(cards(), training_images()))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(*arguments):
+    answer = subprocess.run([str(PROJECT / "run_recipe.sh"), *map(str, arguments)], check=False)
+    if answer.returncode:
+        raise InputError(f"run_recipe.sh {' '.join(map(str, arguments))} ended with exit code {answer.returncode}.")
+
+
+def last_grid(folder):
+    return max((folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
+
+
+# Cards ----------------------------------------------------------------------------------------------------------------
+
+
+def card(name, folders):
+    """Returns the result card of finished and evaluated runs that differ in their seed, as Markdown.
+
+    Raises:
+        InputError: if their scores were not computed under one contract.
+    """
+    scores = [Scores.read(folder / "scores.json") for folder in folders]
+    for other in scores[1:]:
+        refuse_other_contract(scores[0], other)
+    logs = [read_log(folder / "log.csv") for folder in folders]
+    rows = {label(key): [each.values[key] for each in scores] for key in scores[0].values if key not in LEFT_OUT}
+    rows["minutes of training"] = [sum(row["seconds"] for row in log) / 60 for log in logs]
+    seeds = f"{len(folders)} seeds, mean ± standard deviation" if len(folders) > 1 else "one seed"
+    facts = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", (folders[0] / "README.md").read_text("utf-8"), re.MULTILINE))
+    contract = scores[0].contract
+    return "\n".join(
+        [
+            f"`.venv/bin/python -m benchmarks.results {name} --seeds {len(folders)}`: {len(logs[0])} epochs a seed. "
+            f"{facts['backend']}; {facts['versions']}; {facts['machine']}.",
+            "",
+            f"| {contract.fake_count:,} samples | {seeds} |",
+            "|---|---|",
+            *(f"| {text} | {spread(values)} |" for text, values in rows.items()),
+            "",
+            f"Compared with {contract.real_count:,} images ({contract.data}, {contract.split}); features of "
+            f"`{contract.extractor}` (weights {contract.weights}); {contract.generator} weights of G.",
+        ]
+    )
+
+
+def label(key):
+    return PRINTED[key][0] if key in PRINTED else key.replace("frechet", "Fréchet distance")
+
+
+def spread(values):
+    """Returns the mean of some values, with their standard deviation if there are several.
+
+    >>> spread([5.84]), spread([0.8, 0.82, 0.84]), spread([10.0, 10.0])
+    ('5.84', '0.820 ± 0.020', '10.0 ± 0.0')
+    """
+    digits = 1 if abs(statistics.mean(values)) >= 10 else 2 if abs(statistics.mean(values)) >= 1 else 3
+    text = f"{statistics.mean(values):.{digits}f}"
+    return f"{text} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else text
+
+
+def read_card(text):
+    """Returns the rows of a card as a dictionary from their first cells to `(mean, standard deviation)`.
+
+    >>> read_card("| recall | 0.820 ± 0.020 |")
+    {'recall': (0.82, 0.02)}
+    """
+    rows = re.findall(r"^\| (.+?) \| ([\d.]+)(?: ± ([\d.]+))? \|$", text, re.MULTILINE)
+    return {name: (float(mean), float(deviation or 0)) for name, mean, deviation in rows}
+
+
+def cards():
+    """Returns the cards that the READMEs of recipes hold, a dictionary from names to texts."""
+    pages = {recipe.name: PROJECT / "recipes" / recipe.name / "README.md" for recipe in recipes()}
+    texts = {name: page.read_text("utf-8") for name, page in pages.items() if page.exists()}
+    return {name: held(text) for name, text in texts.items() if BEGIN in text and read_card(held(text))}
+
+
+# The table that compares recipes --------------------------------------------------------------------------------------
+
+
+def table(texts, bound):
+    """Returns the table of all cards, as Markdown.
+
+    Args:
+        texts: dictionary from names of recipes to cards.
+        bound: dictionary of the scores that the training images themselves have.
+    """
+    lines = [f"| recipe | {' | '.join(label(key) for key in COLUMNS)} | minutes |", "|---" * (len(COLUMNS) + 2) + "|"]
+    wanted = [*map(label, COLUMNS), "minutes of training"]
+    for name, text in texts.items():
+        rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.MULTILINE))
+        lines.append(f"| [{name}](recipes/{name}/README.md#measured-result) | {' | '.join(map(rows.get, wanted))} |")
+    return "\n".join([*lines, f"| the training images | {' | '.join(spread([bound[key]]) for key in COLUMNS)} | |"])
+
+
+def training_images():
+    """Returns the scores of the embedded training images, which no generator that learnt from them should beat."""
+    options = images.ImageOptions()
+    real = images.load(options).images
+    return evaluate.evaluator_of(options)(len(real), lambda rows: real[rows], "none").values
+
+
+def held(text):
+    """Returns what stands between the marks of a page."""
+    return text.partition(BEGIN)[2].partition(END)[0].strip("\n")
+
+
+def replace(page, text):
+    """Puts a text between the marks of a page.
+
+    Raises:
+        InputError: if the page lacks them.
+    """
+    before, begin, rest = page.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise InputError(f"{page} needs the lines {BEGIN} and {END}, where the results go.")
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

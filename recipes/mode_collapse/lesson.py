@@ -1,0 +1,169 @@
+"""What one does with generators of points: draw, count modes, and put the games side by side."""
+
+import dataclasses
+import functools
+import statistics
+from pathlib import Path
+from typing import Annotated, get_args, get_type_hints
+
+import cv2
+import keras
+import numpy as np
+import tyro
+from PIL import Image
+
+from common import evaluate as scores
+from common import gan, metrics, pictures
+from common.arguments import parse
+from common.cli import SampleOptions, refuse_existing
+from common.errors import InputError
+from common.files import whole
+from common.gan import latent_dim_of
+from common.latents import draw_latents
+from common.options import Count, Seed
+from common.run import Run, default_folder, load_generator, shown
+
+from . import data
+
+POINTS = 2500  # in a score, as in Srivastava et al., 2017
+CAPTION = 24  # pixels above a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of the action evaluate."""
+
+    seed: Seed = 0  # of the latents
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose generator draws; by default runs/RECIPE in the project"""
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """Options of the action compare."""
+
+    seeds: Count = 1  # runs of each game
+    epochs: Count = 36  # of each run
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """where the runs are written, and continued from; by default runs/RECIPE_compare in the project"""
+
+
+def sample(name, arguments):
+    """Draws points from the generator of a run."""
+    (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
+    folder = options.run_folder or default_folder(name)
+    out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
+    if out.suffix not in (".png", ".csv"):
+        raise InputError(f"--out expects a .png for a picture or a .csv for numbers, but is {out}.")
+    if options.of_class is not None:
+        raise InputError("--class needs a conditional generator, such as that of cgan; this one knows no classes.")
+    points = draw(folder, name, options.count, options.seed)
+    if options.out and not options.overwrite:
+        refuse_existing([out])
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".csv":
+            with whole(out) as part:
+                np.savetxt(part, points, "%.6f", ",", header="x,y", comments="")
+        else:
+            pictures.save_png(out, pictures.grid(data.picture(points, mixture_of(folder))))
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
+    print(f"{options.count} samples in {shown(out)}")
+
+
+def evaluate(name, arguments):
+    """Counts the modes that the generator of a run covers."""
+    (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
+    folder = options.run_folder or default_folder(name)
+    result = score(folder, name, options.seed)
+    print(
+        f"{name}, {shown(folder)}: {result['modes']:.0f} of {len(data.mixture(mixture_of(folder))[0])} modes covered, "
+        f"{result['high_quality']:.1%} of {POINTS:,} samples within three standard deviations of a mode"
+    )
+
+
+def draw(folder, name, count, seed):
+    generator = load_generator(folder / "generator.keras", name)
+    return gan.sample(generator, draw_latents(count, latent_dim_of(generator), seed))
+
+
+def mixture_of(folder):
+    return scores.read_config(folder / "config.json")["mixture"]
+
+
+def score(folder, name, seed=0):
+    """Returns the modes and the share of high quality of the samples of a run."""
+    return metrics.mixture_scores(draw(folder, name, POINTS, seed), *data.mixture(mixture_of(folder)))
+
+
+# Side by side ---------------------------------------------------------------------------------------------------------
+
+
+def compare(train, config_class, methods, name, arguments):
+    """Trains every game on both mixtures; writes a table, and an animation of the points for each mixture.
+
+    Args:
+        train, config_class: of the recipe.
+        methods: dictionary from the names of the games, or a sequence of them.
+        name, arguments: of the action.
+    """
+    (options,) = parse(f"./run_recipe.sh {name} compare", compare.__doc__, {"compare": CompareOptions}, arguments)
+    folder = options.run_folder or default_folder(f"{name}_compare")
+    rows = ["| game | modes | high quality | seconds |", "|---|---|---|---|"]
+    for mixture in get_args(get_type_hints(config_class)["mixture"]):
+        for method in methods:
+            configs = [
+                config_class(mixture=mixture, method=method, epochs=options.epochs, seed=seed)
+                for seed in range(options.seeds)
+            ]
+            folders = [folder / mixture / method / f"seed_{config.seed}" for config in configs]
+            for config, path in zip(configs, folders, strict=True):
+                train_once(functools.partial(train, config), Run(path, name, config))
+            rows.append(f"| {mixture}, {method} | {' | '.join(cells(name, folders))} |")
+            print("\n".join([*rows[:2], rows[-1]]))
+        animate(folder / f"{mixture}.gif", [folder / mixture / method / "seed_0" for method in methods])
+    with whole(folder / "comparison.md") as part:
+        part.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    print(f"\n{chr(10).join(rows)}\n\nMade in {shown(folder)}: comparison.md, grid.gif, ring.gif")
+
+
+def train_once(train, run):
+    if run.is_finished:
+        return
+    keras.backend.clear_session()  # names of layers begin anew, as in a process of its own
+    train(run)
+    run.finish()
+
+
+def cells(name, folders):
+    """Returns modes, share of high quality, and seconds of training of some runs, as text."""
+    results = [score(folder, name) for folder in folders]
+    seconds = [sum(row["seconds"] for row in scores.read_log(folder / "log.csv")) for folder in folders]
+    modes = [result["modes"] for result in results]
+    quality = [100 * result["high_quality"] for result in results]
+    return f"{spread(modes)}", f"{spread(quality)}%", f"{statistics.mean(seconds):.0f}"
+
+
+def spread(values):
+    mean = f"{statistics.mean(values):.1f}"
+    return f"{mean} ± {statistics.stdev(values):.1f} (least {min(values):.1f})" if len(values) > 1 else mean
+
+
+def animate(path, folders):
+    """Writes an animation of the samples of some runs side by side, epoch by epoch."""
+    count = min(len(list((folder / "samples").iterdir())) for folder in folders)
+    frames = path.parent / f"{path.stem}_frames"
+    frames.mkdir(exist_ok=True)
+    files = [frames / f"epoch_{epoch:03d}.png" for epoch in range(1, count + 1)]
+    for file in files:
+        pictures.save_png(file, np.hstack([captioned(folder, file.name) for folder in folders]))
+    pictures.save_gif(path, files)
+
+
+def captioned(folder, epoch):
+    sheet = np.asarray(Image.open(folder / "samples" / epoch))
+    step = sheet.shape[0] // data.SIDE  # grids are enlarged
+    caption = np.full((CAPTION, data.SIDE, 3), 255, np.uint8)
+    cv2.putText(caption, folder.parent.name, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.vstack([caption, sheet[::step, ::step]])

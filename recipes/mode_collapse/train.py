@@ -1,0 +1,109 @@
+"""Watch modes get lost, and found again, in four games on points of a mixture of Gaussians.
+
+    ./run_recipe.sh mode_collapse
+
+Paper: Huang et al., 2024, https://arxiv.org/abs/2501.05441
+Minutes: 1
+"""
+
+import dataclasses
+import functools
+from typing import Literal
+
+import keras
+from keras import layers
+
+from common import losses
+from common.cli import main
+from common.gan import GAN
+from common.networks import Discriminator, Generator
+from common.options import Count, Rate, Seed, Share
+from common.penalties import R1, R2, GradientPenalty
+from common.run import fixed_latents
+
+from . import data, lesson
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    mixture: Literal["grid", "ring"] = "grid"  # 25 Gaussians in rows, or 8 on a circle
+    method: Literal["non_saturating", "least_squares", "wgan_gp", "relativistic"] = "relativistic"  # the game
+    epochs: Count = 36  # of 250 steps of the discriminator each
+    batch_size: Count = 256  # points in a step
+    learning_rate: Rate = 4e-3  # of both networks at the beginning; it falls to 0 along a cosine
+    units: Count = 128  # of a hidden layer
+    latent_dim: Count = 2  # length of a latent vector
+    ema: Share = 0.999  # momentum of the generator's averaged weights
+    seed: Seed = 0  # of weights, latents and the data
+
+
+# Networks ---------------------------------------------------------------------------------------------------------
+
+
+class PointGenerator(Generator):
+    """Latents to points of the plane, not bounded."""
+
+    def network(self, latents, units):
+        x = latents
+        for _ in range(3):
+            x = layers.Dense(units, activation="relu")(x)
+        return layers.Dense(2)(x)
+
+
+class PointDiscriminator(Discriminator):
+    """Points to one logit. It sees one point at a time, so nothing tells it that all samples are alike."""
+
+    def network(self, points, units):
+        x = points
+        for _ in range(3):
+            x = layers.LeakyReLU(0.2)(layers.Dense(units)(x))
+        return layers.Dense(1)(x)
+
+
+# Game -------------------------------------------------------------------------------------------------------------
+
+# What is compared: a loss, the penalties of the discriminator, its steps in a round.
+METHODS = {
+    "non_saturating": (losses.NonSaturating(), [], 1),
+    "least_squares": (losses.LeastSquares(), [], 1),
+    "wgan_gp": (losses.Wasserstein(), [GradientPenalty(0.1)], 5),
+    "relativistic": (losses.RelativisticPairing(), [R1(0.1), R2(0.1)], 1),
+}
+
+
+# Training ---------------------------------------------------------------------------------------------------------
+
+
+def train(config, run):
+    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
+    run.set_random_seed()
+    loss, penalties, critic_steps = METHODS[config.method]
+    batches = data.load(config, critic_steps)
+    gan = GAN(
+        PointGenerator(config.latent_dim, units=config.units),
+        PointDiscriminator(batches.sample_shape, units=config.units),
+        seed=config.seed,
+    )
+    rounds = config.epochs * len(batches)
+    decay = functools.partial(keras.optimizers.schedules.CosineDecay, config.learning_rate)
+    gan.compile(
+        loss,
+        keras.optimizers.Adam(decay(rounds), 0.0, 0.99, use_ema=True, ema_momentum=config.ema),
+        keras.optimizers.Adam(decay(rounds * critic_steps), 0.0, 0.99),
+        penalties,
+        discriminator_steps=critic_steps,
+        steps_per_execution=50,
+    )
+    latents = fixed_latents(gan, config.seed, 1000)
+    run.fit(
+        gan,
+        batches,
+        draw=lambda gan: data.picture(gan.sample(latents), config.mixture),
+        show=lambda batches: data.picture(batches.samples[:1000], config.mixture),
+    )
+    return gan
+
+
+if __name__ == "__main__":
+    compare = functools.partial(lesson.compare, train, Config, METHODS)
+    main(train, Config, __package__, {"sample": lesson.sample, "evaluate": lesson.evaluate, "compare": compare})
