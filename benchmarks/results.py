@@ -102,8 +102,10 @@ def spread(values):
     """Returns the mean of some values, with their standard deviation if there are several.
 
     >>> spread([5.84]), spread([0.8, 0.82, 0.84]), spread([10.0, 10.0])
-    ('5.84', '0.820 ± 0.020', '10.0 ± 0.0')
+    ('5.84', '0.820 ± 0.020', '10')
     """
+    if len(set(values)) == 1 and values[0] == int(values[0]):  # a count, such as that of classes
+        return f"{values[0]:.0f}"
     digits = 1 if abs(statistics.mean(values)) >= 10 else 2 if abs(statistics.mean(values)) >= 1 else 3
     text = f"{statistics.mean(values):.{digits}f}"
     return f"{text} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else text
@@ -140,7 +142,7 @@ def table(texts, bound):
     wanted = [*map(label, COLUMNS), "minutes of training"]
     for name, text in texts.items():
         rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.MULTILINE))
-        lines.append(f"| [{name}](recipes/{name}/README.md#measured-result) | {' | '.join(map(rows.get, wanted))} |")
+        lines.append(f"| {name} | {' | '.join(map(rows.get, wanted))} |")
     return "\n".join([*lines, f"| the training images | {' | '.join(spread([bound[key]]) for key in COLUMNS)} | |"])
 
 

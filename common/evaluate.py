@@ -100,7 +100,9 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
 def evaluator_in_training(config, extractor):
     """Returns the `Evaluator` of a recipe's configuration, for the callback `Evaluate`."""
     if not hasattr(config, "images"):
-        raise InputError("--evaluate-every scores images, and this recipe draws none.")
+        raise InputError(
+            "--evaluate-every compares images one by one; this recipe has a measure of its own: its action evaluate."
+        )
     return evaluator_of(config.images, extractor)
 
 

@@ -146,27 +146,39 @@ def nearest_radii(features, neighbours):
 
 
 def class_scores(real, fake, count):
-    """Returns what the classes of samples say, a dictionary of floats.
+    """Returns what the classes of samples say: the `mode_scores` against the shares of the data.
 
     Args:
         real, fake: integer arrays, the classes that one extractor gave to data and to samples.
         count: integer, of classes there are.
 
-    `label_entropy` is in nats, at most ln `count`; `modes` are the classes with a sample; `kl` is KL(samples‖data).
-
-    Reference: Metz et al., 2017, https://arxiv.org/abs/1611.02163, appendix D (Stacked MNIST: 1,000 modes, 26,000
-    samples).
-
     >>> round(class_scores(np.array([0, 1]), np.array([0, 0]), 2)["kl"], 4)
     0.6931
     """
-    p, q = (np.bincount(labels, minlength=count) / len(labels) for labels in (fake, real))
+    shares = np.bincount(real, minlength=count) / len(real)
+    # A class that the data lacks would make the divergence infinite; it counts as half a picture of it.
+    return mode_scores(fake, np.maximum(shares, 0.5 / len(real)))
+
+
+def mode_scores(labels, shares):
+    """Returns how samples are spread over modes, a dictionary of floats.
+
+    `label_entropy` is in nats, at most ln of the number of modes; `modes` are those with a sample; `kl` is
+    KL(samples‖data). A perfect generator has a `kl` of about (modes - 1) / (2 * count of samples), for chance alone.
+
+    Args:
+        labels: integer array, the modes of the samples.
+        shares: float array, the probability of each mode in the data.
+
+    Reference: Metz et al., 2017, https://arxiv.org/abs/1611.02163, appendix D (Stacked MNIST: 1,000 modes, 26,000
+    samples).
+    """
+    p = np.bincount(labels, minlength=len(shares)) / len(labels)
     drawn = p > 0
     return {
         "label_entropy": float(-np.sum(p[drawn] * np.log(p[drawn]))),
         "modes": float(drawn.sum()),
-        # A class that the data lacks would make the divergence infinite; it counts as half a picture of it.
-        "kl": float(np.sum(p[drawn] * np.log(p[drawn] / np.maximum(q[drawn], 0.5 / len(real))))),
+        "kl": float(np.sum(p[drawn] * np.log(p[drawn] / shares[drawn]))),
     }
 
 

@@ -135,14 +135,21 @@ def upsample(x, image_shape, filters):
     return layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
 
 
-def downsample(images, filters):
-    """Returns vectors of features of images, by the layers of the recipe dcgan: the way back of `upsample`."""
+def downsample(images, filters, batch_norm=True):
+    """Returns vectors of features of images, by the layers of the recipe dcgan: the way back of `upsample`.
+
+    Args:
+        images: symbolic tensor `(batch, height, width, channels)`.
+        filters: integer, of the layer next to the image.
+        batch_norm: bool; no penalty on slopes goes with it, since the slope at one image depends on the others then.
+    """
     times = halvings(*images.shape[1:3])
     x = layers.Conv2D(filters, 4, 2, "same")(images)
     x = layers.LeakyReLU(0.2)(x)
     for _ in range(times - 1):
         filters *= 2
-        x = layers.Conv2D(filters, 4, 2, "same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Conv2D(filters, 4, 2, "same", use_bias=not batch_norm)(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(0.2)(x)
     return layers.Flatten()(x)

@@ -97,6 +97,11 @@ def test_evaluate_two_folders(tmp_path):
         (("compare", "a"), "Expected: ./run_recipe.sh compare RUN_FOLDER RUN_FOLDER"),
         (("compare", "a", "b"), "There is no a yet; make it with the action evaluate"),
         (("dcgan", "--evaluate-every", "-1"), "--evaluate-every must be at least 0"),
+        (("dcgan", "--patience", "3"), "--patience needs scores to watch; add --evaluate-every"),
+        (("mode_collapse", "--evaluate-every", "1"), "has a measure of its own"),
+        (("mode_collapse", "sample", "--out", "points.txt"), "--out expects a .png for a picture or a .csv"),
+        (("mode_collapse", "--mixture", "rings"), "invalid choice 'rings'"),
+        (("stacked_mnist", "--channels", "3"), "add --channels 1"),
     ],
 )
 def test_errors_are_sentences(tmp_path, arguments, words):

@@ -24,6 +24,8 @@ QUICK = {
     "dcgan": ["--filters", 4, "--classes", "bag", "--batch-size", 250],
     "wgan": ["--filters", 4, "--classes", "bag", "--batch-size", 50],
     "cgan": ["--filters", 4, "--classes", "bag", "sneaker", "--batch-size", 500],
+    "mode_collapse": ["--units", 8, "--batch-size", 32],
+    "stacked_mnist": ["--filters", 2, "--classes", "bag", "sneaker", "--batch-size", 1600],
 }
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 

@@ -37,8 +37,7 @@ def train(small_gan, tmp_path):
         points = np.zeros((16, 2), "float32") if points is None else points
         batches = Batches(points, 8, transform=lambda batch: batch)
         gan = small_gan(use_ema=True)
-        this._write_data = lambda batches: None  # points are no images
-        start = this.resume(gan, batches)
+        start = this.resume(gan, batches, show=lambda batches: batches[0][:, :, None, None])  # points are no images
         gan.fit(
             batches,
             initial_epoch=start,
@@ -192,3 +191,34 @@ def test_config_is_json(train, tmp_path):
     assert stored["width"] == 0.5
     assert stored["backend"] == keras.backend.backend()
     assert stored["finished_epochs"] == 2
+
+
+def test_training_ends_without_progress_also_after_a_stop(small_gan, tmp_path):
+    """The scores fall until the third evaluation; two later the training ends, and the same command then knows so."""
+    config = Config(epochs=9)
+    distances = iter([5.0, 4.0, 3.0, 3.5, 3.0, 1.0])
+
+    class Scripted(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["frechet"] = next(distances)
+
+    def train(epochs):
+        this = Run(tmp_path / "run", "small", config)
+        this.patience = 2
+        batches = Batches(np.zeros((16, 2), "float32"), 8, transform=lambda batch: batch)
+        this.config = dataclasses.replace(config, epochs=epochs)
+        if not this.is_finished:
+            this.fit(
+                small_gan(), batches, as_images, show=lambda batches: as_images(small_gan()), controls=[Scripted()]
+            )
+            this.finish()
+        this._lock.close()
+        return this
+
+    train(4)  # stopped by hand
+    assert not Run(tmp_path / "other", "small", config).is_finished
+    assert train(9).finished_epochs == 5
+    again = train(9)
+    assert again.is_finished
+    assert again.finished_epochs == 5
+    assert next(distances) == 1.0  # not asked for

@@ -5,7 +5,7 @@ import numpy as np
 
 from data_prep.batches import Batches
 
-STEPS = 250  # of the discriminator in an epoch
+ROUNDS = 250  # of the game in an epoch
 SIDE = 192  # pixels of a picture
 
 
@@ -24,13 +24,13 @@ def mixture(name):
     return np.stack(np.meshgrid(sides, sides), axis=-1).reshape(-1, 2), 0.05
 
 
-def load(config, critic_steps):
-    """Returns the batches that `train` fits: `(batch_size * critic_steps, 2)`, not scaled."""
+def load(config):
+    """Returns the batches that `train` fits: points `(batch_size, 2)`, not scaled."""
     centres, deviation = mixture(config.mixture)
     rng = np.random.default_rng(config.seed)
-    shape = (STEPS * config.batch_size, 2)
+    shape = (ROUNDS * config.batch_size, 2)
     points = centres[rng.integers(len(centres), size=shape[0])] + deviation * rng.normal(size=shape)
-    return Batches(points.astype("float32"), config.batch_size * critic_steps, config.seed)
+    return Batches(points.astype("float32"), config.batch_size, config.seed)
 
 
 def picture(points, name):

@@ -15,6 +15,7 @@ from PIL import Image
 from common import evaluate as scores
 from common import gan, metrics, pictures
 from common.arguments import parse
+from common.callbacks import read_log
 from common.cli import SampleOptions, refuse_existing
 from common.errors import InputError
 from common.files import whole
@@ -139,7 +140,7 @@ def train_once(train, run):
 def cells(name, folders):
     """Returns modes, share of high quality, and seconds of training of some runs, as text."""
     results = [score(folder, name) for folder in folders]
-    seconds = [sum(row["seconds"] for row in scores.read_log(folder / "log.csv")) for folder in folders]
+    seconds = [sum(row["seconds"] for row in read_log(folder / "log.csv")) for folder in folders]
     modes = [result["modes"] for result in results]
     quality = [100 * result["high_quality"] for result in results]
     return f"{spread(modes)}", f"{spread(quality)}%", f"{statistics.mean(seconds):.0f}"

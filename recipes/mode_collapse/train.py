@@ -28,7 +28,7 @@ from . import data, lesson
 class Config:
     mixture: Literal["grid", "ring"] = "grid"  # 25 Gaussians in rows, or 8 on a circle
     method: Literal["non_saturating", "least_squares", "wgan_gp", "relativistic"] = "relativistic"  # the game
-    epochs: Count = 36  # of 250 steps of the discriminator each
+    epochs: Count = 36  # of 250 rounds each
     batch_size: Count = 256  # points in a step
     learning_rate: Rate = 4e-3  # of both networks at the beginning; it falls to 0 along a cosine
     units: Count = 128  # of a hidden layer
@@ -62,12 +62,12 @@ class PointDiscriminator(Discriminator):
 
 # Game -------------------------------------------------------------------------------------------------------------
 
-# What is compared: a loss, the penalties of the discriminator, its steps in a round.
+# What is compared: a loss, and the penalties of the discriminator.
 METHODS = {
-    "non_saturating": (losses.NonSaturating(), [], 1),
-    "least_squares": (losses.LeastSquares(), [], 1),
-    "wgan_gp": (losses.Wasserstein(), [GradientPenalty(0.1)], 5),
-    "relativistic": (losses.RelativisticPairing(), [R1(0.1), R2(0.1)], 1),
+    "non_saturating": (losses.NonSaturating(), []),
+    "least_squares": (losses.LeastSquares(), []),
+    "wgan_gp": (losses.Wasserstein(), [GradientPenalty(1.0)]),
+    "relativistic": (losses.RelativisticPairing(), [R1(0.1), R2(0.1)]),
 }
 
 
@@ -77,21 +77,19 @@ METHODS = {
 def train(config, run):
     """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
     run.set_random_seed()
-    loss, penalties, critic_steps = METHODS[config.method]
-    batches = data.load(config, critic_steps)
+    loss, penalties = METHODS[config.method]
+    batches = data.load(config)
     gan = GAN(
         PointGenerator(config.latent_dim, units=config.units),
         PointDiscriminator(batches.sample_shape, units=config.units),
         seed=config.seed,
     )
-    rounds = config.epochs * len(batches)
-    decay = functools.partial(keras.optimizers.schedules.CosineDecay, config.learning_rate)
+    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
     gan.compile(
         loss,
-        keras.optimizers.Adam(decay(rounds), 0.0, 0.99, use_ema=True, ema_momentum=config.ema),
-        keras.optimizers.Adam(decay(rounds * critic_steps), 0.0, 0.99),
+        keras.optimizers.Adam(rate, 0.0, 0.99, use_ema=True, ema_momentum=config.ema),
+        keras.optimizers.Adam(rate, 0.0, 0.99),
         penalties,
-        discriminator_steps=critic_steps,
         steps_per_execution=50,
     )
     latents = fixed_latents(gan, config.seed, 1000)
