@@ -69,15 +69,17 @@ def main(train, config_class, package, actions=None):
         train: function `(config, run)`.
         config_class: frozen dataclass with a default for every field, among them `epochs`.
         package: string, `__package__` of the recipe: its last part names the run folder.
-        actions: dictionary from names to functions `(name, arguments)`, beside `sample` and `evaluate`.
+        actions: dictionary from names to functions `(name, arguments)`, beside `sample` and `evaluate` or in their
+            place; None in the place of a function takes an action away.
     """
     name = package.split(".")[-1]
     actions = {"sample": sample, "evaluate": evaluate.of_run, **(actions or {})}
+    actions = {action: function for action, function in actions.items() if function}
     arguments = sys.argv[1:]
     try:
         action = arguments[0] if arguments and not arguments[0].startswith("-") else None
         if action is None:
-            train_run(name, train, config_class, arguments)
+            train_run(name, train, config_class, arguments, actions)
         elif action in actions:
             actions[action](name, arguments[1:])
         else:
@@ -91,7 +93,7 @@ def main(train, config_class, package, actions=None):
         sys.exit(130)
 
 
-def train_run(name, train, config_class, arguments):
+def train_run(name, train, config_class, arguments, actions):
     options, config = parse(
         f"./run_recipe.sh {name}", description(), {"run": RunOptions, "recipe": config_class}, arguments
     )
@@ -113,14 +115,19 @@ def train_run(name, train, config_class, arguments):
         run.evaluation = (options.evaluate_every, evaluate.evaluator_in_training(config, options.extractor))
     train(config, run)
     run.finish()
-    report(name, run, options.run_folder)
+    report(name, run, options.run_folder, actions)
 
 
-def report(name, run, folder):
+def report(name, run, folder, actions):
+    """Says what was made, and what to try next."""
+    use = {
+        "sample": f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png",
+        "apply": f"Use it:     ./run_recipe.sh {name} apply --input PICTURES --out FOLDER",
+    }
     where = f" --run-folder {folder}" if folder else ""
     print(
         f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md\n"
-        f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}\n"
+        f"{''.join(f'{line}{where}{chr(10)}' for action, line in use.items() if action in actions)}"
         f"Train on:   {train_on(2 * run.config.epochs)}\n"
         f"Your own:   ./run_recipe.sh new my_gan --from {name}"
     )

@@ -117,7 +117,7 @@ class LabelNoise(Around):
         loss: see `Around`.
         share: float, the probability for a pair.
 
-    Reference: Sønderby et al., 2017, https://arxiv.org/abs/1610.04490, section 3.2, on instance noise, names it.
+    Reference: Chintala et al., 2016, *How to Train a GAN?*, a talk: "occasionally flip the labels".
     """
 
     def discriminator(self, real, fake):
@@ -136,7 +136,7 @@ class InstanceNoise(layers.Layer):
     Args:
         deviation: float, the standard deviation; `NoiseDecay` lets it fall.
 
-    Reference: Sønderby et al., 2017, https://arxiv.org/abs/1610.04490, section 3.
+    Reference: Sønderby et al., 2017, https://arxiv.org/abs/1610.04490, on instance noise.
     """
 
     def __init__(self, deviation, **kwargs):
@@ -233,7 +233,7 @@ class WarmUp(Hold):
     Args:
         rounds: integer; the game is looked at every `steps_per_execution` rounds.
 
-    Reference: Shrivastava et al., 2017, https://arxiv.org/abs/1612.07828, algorithm 1, which begins so.
+    Reference: Shrivastava et al., 2017, https://arxiv.org/abs/1612.07828, who train the discriminator alone first.
     """
 
     player = "generator"
@@ -252,7 +252,7 @@ class HoldDiscriminator(Hold):
     Args:
         below: float, the loss of the discriminator under which it waits. A fair draw of cross-entropy is at 1.386.
 
-    Reference: Goodfellow, 2016, https://arxiv.org/abs/1701.00160, section 5.2, doubts that balancing helps; measure it.
+    Reference: Goodfellow, 2016, https://arxiv.org/abs/1701.00160, section 4.4, doubts that balancing helps; measure it.
     """
 
     player = "discriminator"

@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_type_hints
 
 import common.quiet  # noqa: F401 (before Keras)
 
@@ -73,10 +73,19 @@ def read_config(path):
 
 def image_options(config):
     """Returns the `ImageOptions` of a run, from its flat configuration."""
-    fields = {field.name for field in dataclasses.fields(images.ImageOptions)}
+    return part_of(config, images.ImageOptions)
+
+
+def part_of(config, options_class):
+    """Returns the part of a run's flat configuration that is a dataclass of options, with its paths and tuples."""
+    types = get_type_hints(options_class)
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
-    options = images.ImageOptions(**{name: value for name, value in values.items() if name in fields})
-    return dataclasses.replace(options, data=options.data and Path(options.data))
+    return options_class(
+        **{
+            name: Path(values[name]) if values[name] and Path in get_args(types[name]) else values[name]
+            for name in values.keys() & types.keys()
+        }
+    )
 
 
 def class_names_of(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common import metrics
+from common import extractors, metrics
 from common.errors import InputError
 from common.files import whole
 from common.gan import class_count_of, latent_dim_of
@@ -24,6 +24,8 @@ PRINTED = {  # name of a score: how it is printed, and which direction is better
     "modes": ("classes covered", "higher"),
     "label_entropy": ("label entropy, nats", ""),
     "kl": ("KL to the labels of the data", "lower"),
+    "l1": ("L1 to the target", "lower"),
+    "ssim": ("structural similarity to the target", "higher"),
     "accuracy": ("samples of the class asked for", "higher"),
 }
 CHUNK = 1000  # images held as pixels at a time
@@ -211,3 +213,27 @@ def wanted_classes(generator, count):
     """Returns the classes that a conditional generator shall draw, each equally often, or None without labels."""
     classes = class_count_of(generator)
     return np.arange(count, dtype="int32") % classes if classes else None
+
+
+def with_frechet(values, pictures, data, extractor, is_wanted, seed=0):
+    """Returns `Scores` of translations: given values, and their Fréchet distance to real pictures where it can be had.
+
+    Args:
+        values: dictionary of floats.
+        pictures: real and translated ones, two uint8 arrays.
+        data: string, what the real ones are.
+        extractor: string, see `extractors.load`.
+        is_wanted: bool; if not, an extractor that cannot be had is said, and the values stay alone.
+        seed: integer, of the contract.
+    """
+    real, translated = pictures
+    try:
+        evaluator = Evaluator(extractors.load(extractor), real, data, "test", seed)
+        scores = evaluator(len(translated), lambda rows: translated[rows], "raw")
+    except InputError as error:
+        if is_wanted:
+            raise
+        print(f"Without Fréchet distance: {error}")
+        contract = Contract("none", "", data, "test", len(real), len(translated), "none", "[-1, 1]", seed, "raw")
+        return Scores(values, contract)
+    return Scores({**values, "frechet": scores.values["frechet"]}, scores.contract)

@@ -161,16 +161,17 @@ class GAN(backend.Model):
         """Draws `count` latents from a standard normal distribution, new ones on every call."""
         return keras.random.normal((count, latent_dim_of(self.generator)), seed=self.seed_generator)
 
-    def sample(self, latents, labels=None, batch_size=256):
+    def sample(self, latents, labels=None, batch_size=256, training=False):
         """Returns the samples of fixed `latents` as a NumPy array, from the averaged weights where there are any.
 
         Args:
             latents: array `(count, latent_dim)`.
             labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
             batch_size: integer, samples made at once.
+            training: bool; True for a generator whose noise is dropout.
         """
         with self.averaged():
-            return sample(self.generator, latents, labels, batch_size)
+            return sample(self.generator, latents, labels, batch_size, training)
 
     @contextlib.contextmanager
     def averaged(self):
@@ -241,7 +242,7 @@ class GAN(backend.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
 
-def sample(generator, latents, labels=None, batch_size=256):
+def sample(generator, latents, labels=None, batch_size=256, training=False):
     """Returns the samples that a generator, such as one loaded from a file, draws from `latents`, as a NumPy array.
 
     Args:
@@ -249,6 +250,7 @@ def sample(generator, latents, labels=None, batch_size=256):
         latents: array `(count, latent_dim)`.
         labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
         batch_size: integer, samples made at once.
+        training: bool; True for a generator whose noise is dropout.
     """
     classes = class_count_of(generator)
     if classes and labels is None:
@@ -256,7 +258,7 @@ def sample(generator, latents, labels=None, batch_size=256):
     batches = []
     for start in range(0, len(latents), batch_size):
         part = slice(start, start + batch_size)
-        batches.append(generator((latents[part], labels[part]) if classes else latents[part], training=False))
+        batches.append(generator((latents[part], labels[part]) if classes else latents[part], training=training))
     return np.concatenate([ops.convert_to_numpy(ops.cast(batch, "float32")) for batch in batches])
 
 

@@ -4,8 +4,11 @@ Features are arrays `(count, dimensions)` of an extractor (`common/extractors.py
 every number what it was computed from.
 """
 
+import functools
+
 import numpy as np
 import scipy.linalg
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
 BLOCK = 1000  # rows of a distance matrix held at a time
@@ -180,6 +183,28 @@ def mode_scores(labels, shares):
         "modes": float(drawn.sum()),
         "kl": float(np.sum(p[drawn] * np.log(p[drawn] / shares[drawn]))),
     }
+
+
+# Pairs of images ----------------------------------------------------------------------------------------------------
+
+
+def structural_similarity(first, second):
+    """Returns how alike two images are in brightness, contrast and structure, a float; equal ones have 1.
+
+    Args:
+        first, second: uint8 arrays `(height, width, channels)`, at least 11 pixels high and wide.
+
+    Reference: Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13, with its Gaussian window
+    of 11×11 pixels and its constants; the mean over channels. scikit-image gives the same numbers.
+    """
+    blur = functools.partial(gaussian_filter, sigma=(1.5, 1.5, 0), truncate=3.5)
+    x, y = first.astype(np.float64), second.astype(np.float64)
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y, covariance = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    return float(similarity[5:-5, 5:-5].mean())  # where the window lies within the image
 
 
 # Mixtures of Gaussians ----------------------------------------------------------------------------------------------

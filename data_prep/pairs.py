@@ -87,9 +87,7 @@ def load(options, split="train", paired=True):
     Raises:
         InputError: if there are no pictures, or no pairs where pairs are needed.
     """
-    root = images.opened(options.data) if options.data else datasets.folder_of(options.dataset)
-    if not root.is_dir():
-        raise InputError(f"--data expects a folder or an archive of pictures here, and {root} is none; check the path.")
+    root = root_of(options)
     if options.data_b:
         return two_folders(root, images.opened(options.data_b), options, paired)
     both = domains(root, split)
@@ -100,6 +98,23 @@ def load(options, split="train", paired=True):
             f"{root} has no folders {split}A and {split}B (or A and B); name the second one with --data-b."
         )
     return side_by_side(folders.split_folder(root, split), options)
+
+
+def root_of(options):
+    """Returns the folder that holds the pairs, or all pictures of the first kind."""
+    root = images.opened(options.data) if options.data else datasets.folder_of(options.dataset)
+    if not root.is_dir():
+        raise InputError(f"--data expects a folder or an archive of pictures here, and {root} is none; check the path.")
+    return root
+
+
+def has_splits(options):
+    """Tells whether the pairs have a training and a test part."""
+    if options.data_b:
+        return False
+    root = root_of(options)
+    both = domains(root, "train")
+    return both != domains(root, "test") if both else folders.split_folder(root, "train") != root
 
 
 def domains(root, split):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.linalg
+from skimage.metrics import structural_similarity
 
 from common import evaluate, evaluation, extractors, metrics, train_extractor
 from common.errors import InputError
@@ -244,3 +245,15 @@ def test_options_of_a_run_come_back():
     options = ImageOptions(dataset="mnist", classes=("3", "5"), size="32")
     config = {"recipe": "dcgan", "epochs": 3, **json.loads(json.dumps(dataclasses.asdict(options)))}
     assert evaluate.image_options(config) == options
+
+
+def test_structural_similarity_is_that_of_scikit_image():
+    rng = np.random.default_rng(0)
+    for channels in (1, 3):
+        first = rng.integers(0, 256, (30, 40, channels), "uint8")
+        second = np.clip(first + rng.normal(0, 40, first.shape), 0, 255).astype("uint8")
+        expected = structural_similarity(
+            first, second, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        assert metrics.structural_similarity(first, second) == pytest.approx(expected, abs=1e-9)
+        assert metrics.structural_similarity(first, first) == pytest.approx(1)

@@ -26,6 +26,7 @@ QUICK = {
     "cgan": ["--filters", 4, "--classes", "bag", "sneaker", "--batch-size", 500],
     "mode_collapse": ["--units", 8, "--batch-size", 32],
     "stacked_mnist": ["--filters", 2, "--classes", "bag", "sneaker", "--batch-size", 1600],
+    "pix2pix": ["--filters", 2, "--batch-size", 500],
 }
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 

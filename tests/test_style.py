@@ -88,12 +88,10 @@ def test_commands_and_links_of_a_page_exist(page):
 
 
 def test_options_in_the_pages_exist():
-    known = set(re.findall(r"--[a-z][\w-]+", "".join(path.read_text("utf-8") for path in SOURCES)))
-    for recipe in recipes():
-        source = (PROJECT / "recipes" / recipe.name / "train.py").read_text("utf-8")
-        known |= {"--" + name.replace("_", "-") for name in re.findall(r"^    (\w+): ", source, re.MULTILINE)}
-    fields = "".join((PROJECT / path).read_text("utf-8") for path in ("common/cli.py", "data_prep/images.py"))
-    known |= {"--" + name.replace("_", "-") for name in re.findall(r"^    (\w+): ", fields, re.MULTILINE)}
+    sources = "".join(path.read_text("utf-8") for path in SOURCES)
+    known = set(re.findall(r"--[a-z][\w-]+", sources))
+    # The fields of the dataclasses that become options.
+    known |= {"--" + name.replace("_", "-") for name in re.findall(r"^    (\w+): ", sources, re.MULTILINE)}
     for page in PAGES:
         for line in re.findall(r"\./run_recipe\.sh .*", page.read_text("utf-8")):
             for option in re.findall(r"--[a-z][\w-]+", line):

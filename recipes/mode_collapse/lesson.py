@@ -143,12 +143,14 @@ def cells(name, folders):
     seconds = [sum(row["seconds"] for row in read_log(folder / "log.csv")) for folder in folders]
     modes = [result["modes"] for result in results]
     quality = [100 * result["high_quality"] for result in results]
-    return f"{spread(modes)}", f"{spread(quality)}%", f"{statistics.mean(seconds):.0f}"
+    return spread(modes), spread(quality, "%"), f"{statistics.mean(seconds):.0f}"
 
 
-def spread(values):
+def spread(values, unit=""):
     mean = f"{statistics.mean(values):.1f}"
-    return f"{mean} ± {statistics.stdev(values):.1f} (least {min(values):.1f})" if len(values) > 1 else mean
+    if len(values) == 1:
+        return f"{mean}{unit}"
+    return f"{mean} ± {statistics.stdev(values):.1f}{unit} (least {min(values):.1f}{unit})"
 
 
 def animate(path, folders):

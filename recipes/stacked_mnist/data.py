@@ -6,7 +6,7 @@ from common.errors import InputError
 from data_prep import images
 from data_prep.batches import Batches
 
-TRIPLES = 128_000  # different pictures there are, as in Lin et al., 2018
+TRIPLES = 128_000  # different pictures there are
 EPOCH = 12_800  # of them, drawn anew for each epoch
 
 
