@@ -3,7 +3,7 @@
     ./run_recipe.sh pix2pix
 
 Paper: Isola et al., 2017, https://arxiv.org/abs/1611.07004
-Minutes: 5
+Minutes: 10
 """
 
 import dataclasses

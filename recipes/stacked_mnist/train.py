@@ -3,7 +3,7 @@
     ./run_recipe.sh stacked_mnist
 
 Paper: Metz et al., 2017, https://arxiv.org/abs/1611.02163
-Minutes: 15
+Minutes: 20
 """
 
 import dataclasses
