@@ -108,10 +108,11 @@ class Run:
             self._refuse_other_config(stored)
 
     def _refuse_other_config(self, stored):
+        before = {**plain(type(self.config)()), **stored}  # an option that is new since then had its default
         differing = [
-            f"{key} was {stored.get(key)!r} and is {self.identity.get(key)!r}"
-            for key in {**stored, **self.identity}
-            if key != "epochs" and stored.get(key) != self.identity.get(key)
+            f"{key} was {before.get(key)!r} and is {self.identity.get(key)!r}"
+            for key in {**before, **self.identity}
+            if key != "epochs" and before.get(key) != self.identity.get(key)
         ]
         if differing:
             raise InputError(

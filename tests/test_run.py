@@ -222,3 +222,16 @@ def test_training_ends_without_progress_also_after_a_stop(small_gan, tmp_path):
     assert again.is_finished
     assert again.finished_epochs == 5
     assert next(distances) == 1.0  # not asked for
+
+
+@dataclasses.dataclass(frozen=True)
+class LaterConfig(Config):
+    smoothing: Share = 0.0  # an option that came later
+
+
+def test_a_run_goes_on_after_its_recipe_got_an_option(train, tmp_path):
+    train(Config(epochs=1))
+    train(LaterConfig(epochs=2))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["finished_epochs"] == 2
+    with pytest.raises(InputError, match=r"smoothing was 0\.0 and is 0\.1"):
+        train(LaterConfig(epochs=3, smoothing=0.1))
