@@ -75,8 +75,8 @@ def test_side_by_side(tmp_path):
 
 @pytest.mark.once
 def test_the_default_game_finds_the_ring(tmp_path):
-    """A quarter of the training, so a part of the quality; a game that cannot learn covers no mode."""
-    options = ("--mixture", "ring", "--epochs", 9, "--units", 64, "--run-folder", tmp_path / "run")
+    """Half of the training, so a part of the quality; a game that cannot learn covers no mode."""
+    options = ("--mixture", "ring", "--epochs", 18, "--run-folder", tmp_path / "run")
     assert run_recipe("mode_collapse", *options).returncode == 0
     answer = run_recipe("mode_collapse", "evaluate", "--run-folder", tmp_path / "run")
     assert int(answer.stdout.split(": ")[-1].split()[0]) >= 6, answer.stdout

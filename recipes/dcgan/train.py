@@ -63,7 +63,7 @@ class ConvolutionalGenerator(Generator):
 class ConvolutionalDiscriminator(Discriminator):
     """Images to one logit: strided convolutions instead of pooling, no batch norm at the image and at the logit."""
 
-    def network(self, images, filters, controls):
+    def network(self, images, filters, controls=ControlOptions()):
         times = halvings(*images.shape[1:3])
         x = controls.before(images)
         x = layers.Conv2D(filters, 4, 2, "same")(x)  # 14×14 of 28×28
