@@ -61,6 +61,7 @@ def table():
             "./run_recipe.sh RECIPE --help         every option",
             "./run_recipe.sh RECIPE sample --help  draw from a trained generator",
             "./run_recipe.sh RECIPE evaluate --help  score a trained generator",
+            "./run_recipe.sh pix2pix apply --help  translate pictures of any size",
             "./run_recipe.sh evaluate FOLDER FOLDER  score images against images",
             "./run_recipe.sh compare RUN RUN       scores of two runs side by side",
             "./run_recipe.sh new NAME --from RECIPE  copy a recipe as the start of your own",
