@@ -91,8 +91,10 @@ def test_sample(trained, tmp_path):
         answer = run_recipe(*common, "--count", 9, "--seed", seed, "--out", out, cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
     grid, again, other = (cv2.imread(str(tmp_path / name)) for name in ("grid.png", "again.png", "other.png"))
-    assert np.array_equal(grid, again)
-    assert not np.array_equal(grid, other)
+    # MKL's products, which PyTorch uses, may differ in their last bit with the alignment of memory: a pixel at the edge
+    # of two levels then falls on either side.
+    assert np.abs(grid.astype(int) - again).max() <= (1 if BACKEND == "torch" else 0)
+    assert np.abs(grid.astype(int) - other).max() > 1
     answer = run_recipe(*common, "--count", 3, "--out", "many", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     files = sorted((tmp_path / "many").iterdir())
