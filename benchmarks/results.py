@@ -22,6 +22,7 @@ from common.callbacks import read_log
 from common.errors import InputError
 from common.evaluation import PRINTED, Scores, refuse_other_contract
 from common.launcher import recipes
+from common.run import grids_of
 from data_prep import images
 
 PROJECT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ def main():
             run(options.recipe, "evaluate", "--run-folder", folder)
         page = PROJECT / "recipes" / options.recipe / "README.md"
         replace(page, card(options.recipe, folders))
-        shutil.copyfile(last_grid(folders[0]), page.with_name("samples.png"))
+        shutil.copyfile(grids_of(folders[0])[-1], page.with_name("samples.png"))
         replace(PROJECT / "README.md", table(cards(), training_images()))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -55,10 +56,6 @@ def run(*arguments):
     answer = subprocess.run([str(PROJECT / "run_recipe.sh"), *map(str, arguments)], check=False)
     if answer.returncode:
         raise InputError(f"run_recipe.sh {' '.join(map(str, arguments))} ended with exit code {answer.returncode}.")
-
-
-def last_grid(folder):
-    return max((folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
 
 
 # Cards ----------------------------------------------------------------------------------------------------------------

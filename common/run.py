@@ -214,7 +214,7 @@ class Run:
 
     def finish(self):
         """Writes the animation and the result card, and marks the run as finished."""
-        grids = sorted((self.folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
+        grids = grids_of(self.folder)
         pictures.save_gif(self.folder / "training.gif", grids)
         with whole(self.folder / "README.md") as part:
             part.write_text(self._card(grids[-1]), encoding="utf-8")
@@ -243,6 +243,11 @@ class Run:
 
 The generator is `generator.keras`: `keras.saving.load_model("generator.keras")` opens it without this project.
 """
+
+
+def grids_of(folder):
+    """Returns the pictures of samples that a run has written, epoch by epoch."""
+    return sorted((folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
 
 
 def default_folder(name):

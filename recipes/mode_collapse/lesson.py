@@ -22,7 +22,7 @@ from common.files import whole
 from common.gan import latent_dim_of
 from common.latents import draw_latents
 from common.options import Count, Seed
-from common.run import Run, default_folder, load_generator, shown
+from common.run import Run, default_folder, grids_of, load_generator, shown
 
 from . import data
 
@@ -155,7 +155,7 @@ def spread(values, unit=""):
 
 def animate(path, folders):
     """Writes an animation of the samples of some runs side by side, epoch by epoch."""
-    count = min(len(list((folder / "samples").iterdir())) for folder in folders)
+    count = min(len(grids_of(folder)) for folder in folders)
     frames = path.parent / f"{path.stem}_frames"
     frames.mkdir(exist_ok=True)
     files = [frames / f"epoch_{epoch:03d}.png" for epoch in range(1, count + 1)]
