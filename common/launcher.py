@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from common import environment
+from common import container, environment
 from common.errors import InputError
 
 PROJECT = Path(__file__).parent.parent
@@ -65,6 +65,7 @@ def table():
             "./run_recipe.sh evaluate FOLDER FOLDER  score images against images",
             "./run_recipe.sh compare RUN RUN       scores of two runs side by side",
             "./run_recipe.sh new NAME --from RECIPE  copy a recipe as the start of your own",
+            "./run_recipe.sh RECIPE --docker …     the same in a container, with the GPU if there is one",
         ]
     )
 
@@ -76,11 +77,14 @@ def nearest(word, words):
 
 def launch(arguments):
     """Runs a recipe in the environment, in place of this process."""
+    engine, arguments = container.engine_of(arguments)
     name, *rest = arguments
     names = [recipe.name for recipe in recipes()]
     if name not in [*names, *COMMANDS]:
         raise InputError(f"There is no recipe {name!r}{nearest(name, [*names, *COMMANDS, 'new'])}")
     backend = chosen_backend(rest)
+    if engine:
+        container.launch(engine, arguments, backend)
     environment.ensure([environment.group_of(backend), *(["tensorboard"] if "--tensorboard" in rest else [])])
     if not {"-h", "--help"} & set(rest):
         device = environment.gpu()

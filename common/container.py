@@ -1,0 +1,198 @@
+"""Runs a recipe in a container: `./run_recipe.sh RECIPE --docker [OPTIONS]`, or `--docker podman`.
+
+The image is built when it is missing or the project has changed. The user is the caller, so that what is written is
+theirs; what the command names is mounted where it is, to read, or to write if it is `--run-folder` or `--out`. Runs on
+the standard library alone.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from common import environment
+from common.errors import InputError
+
+PROJECT = Path(__file__).parent.parent
+ENGINES = ("docker", "podman")
+# Options that name files. What is only read is mounted read-only; of what is written, the folder it lies in is mounted.
+READ = ("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated", "--input", "--extractor")
+WRITTEN = ("--run-folder", "--out")
+INSTALL = {
+    "docker": "install it (https://docs.docker.com/engine/install)",
+    "podman": "install it (https://podman.io/docs/installation)",
+}
+
+
+def engine_of(arguments):
+    """Returns the engine that `--docker` asks for, or None, and the arguments without it."""
+    rest, engine = [], None
+    index = 0
+    while index < len(arguments):
+        name, _, value = arguments[index].partition("=")
+        if name != "--docker":
+            rest.append(arguments[index])
+        elif value or (index + 1 < len(arguments) and arguments[index + 1] in ENGINES):
+            engine = value or arguments[index + 1]
+            index += not value
+        else:
+            engine = "docker"
+        index += 1
+    if engine not in (None, *ENGINES):
+        raise InputError(f"--docker is docker or podman, but is {engine!r}; use --docker, or --docker podman.")
+    return engine, rest
+
+
+def launch(engine, arguments, backend):
+    """Builds the image if need be and runs a recipe in it, in place of this process.
+
+    Args:
+        engine: "docker" or "podman".
+        arguments: list of strings, what follows run_recipe.sh.
+        backend: string, the framework to have in the image.
+
+    Raises:
+        InputError: if the engine is missing, does not run, or may not be used; or if the image cannot be built.
+    """
+    gpu = gpu_options(engine, information(engine))
+    image = f"gan-cookbook:{'gpu' if gpu else 'cpu'}-{backend}-{digest()}"
+    if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
+        build(engine, image, "gpu" if gpu else "cpu", backend)
+    command = [engine, "run", "--rm", "--init", *gpu, *user_options(engine), *terminal_options()]
+    mounts, arguments = mounted(arguments, Path.cwd())
+    sys.stdout.flush()
+    os.execvp(engine, [*command, *mounts, image, *arguments])
+
+
+def information(engine):
+    """Returns what `docker info` prints.
+
+    Raises:
+        InputError: with the fix, if the engine cannot be used.
+    """
+    if not shutil.which(engine):
+        raise InputError(
+            f"--docker needs {engine}, which is not installed; {INSTALL[engine]}, or run without --docker."
+        )
+    answer = subprocess.run([engine, "info"], capture_output=True, text=True, check=False)
+    if answer.returncode == 0:
+        return answer.stdout
+    problem = answer.stderr.lower()
+    if "permission denied" in problem:
+        raise InputError(
+            f"You may not use {engine} here; join its group (sudo usermod -aG {engine} $USER, then log in again), "
+            "or use --docker podman, which needs no rights."
+        )
+    if "cannot connect" in problem or "daemon" in problem:
+        raise InputError(f"The daemon of {engine} is not running; start it (sudo systemctl start {engine}).")
+    last = (answer.stderr.strip().splitlines() or ["it says nothing"])[-1]
+    raise InputError(f"{engine} does not work here ({last}); repair it, or run without --docker.")
+
+
+def gpu_options(engine, info):
+    """Returns the options that hand the GPUs on, or none; says so where a GPU stays unused."""
+    gpu = environment.gpu()
+    if not gpu:
+        return []
+    if engine == "docker" and "nvidia" in info:
+        return ["--gpus", "all"]
+    if engine == "podman" and any(Path(folder, "nvidia.yaml").exists() for folder in ("/etc/cdi", "/var/run/cdi")):
+        return ["--device", "nvidia.com/gpu=all"]
+    print(
+        f"{gpu} stays unused: {engine} has no NVIDIA runtime. Install nvidia-container-toolkit "
+        "(sudo nvidia-ctk runtime configure, and restart the engine)."
+    )
+    return []
+
+
+def user_options(engine):
+    """Returns the options that make the user in the container the caller."""
+    keep = ["--userns", "keep-id"] if engine == "podman" else []
+    return [*keep, "--user", f"{os.getuid()}:{os.getgid()}"]
+
+
+def terminal_options():
+    """Returns the options for a terminal if there is one; without one, signals reach the recipe as well."""
+    return ["--interactive", "--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+
+
+def mounted(arguments, here):
+    """Returns the options that mount what the arguments name, and the arguments with absolute paths.
+
+    Args:
+        arguments: list of strings.
+        here: path, what relative ones start from.
+    """
+    mounts = [volume(runs_folder(), "/runs"), volume(cache_folder(), "/data")]
+    changed, option = [], ""
+    is_comparison = arguments[:1] in (["evaluate"], ["compare"])  # of folders, which no option names
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if equals and name in (*READ, *WRITTEN):
+            path, kind = here / value, name
+        elif option in (*READ, *WRITTEN):
+            path, kind = here / argument, option
+        elif is_comparison and index in (1, 2) and not argument.startswith("-"):
+            path, kind = here / argument, READ[0]
+        else:
+            path = None
+        option = argument
+        if path is None or not (kind in WRITTEN or path.exists()):  # such as --extractor garments
+            changed.append(argument)
+            continue
+        path = path.expanduser().resolve()
+        if kind in WRITTEN:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mounts.append(volume(path.parent, path.parent))
+        else:
+            mounts.append(volume(path, f"{path}:ro"))
+        changed.append(f"{name}={path}" if equals and name == kind else str(path))
+    return [part for mount in dict.fromkeys(mounts) for part in ("--volume", mount)], changed
+
+
+def volume(path, target):
+    return f"{path}:{target}"
+
+
+def runs_folder():
+    """Returns the folder of the runs, made by the caller: an engine would make it root's."""
+    folder = Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cache_folder():
+    """Returns the folder of downloaded data."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_cookbook"
+    folder = Path(os.environ.get("GAN_COOKBOOK_DATA") or default).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def build(engine, image, target, backend):
+    print(f"Building {image} (minutes the first time, seconds after a change of a recipe) …", flush=True)
+    command = [engine, "build", "--file", PROJECT / "docker" / "Dockerfile", "--target", target]
+    command += ["--build-arg", f"BACKEND={backend}", "--tag", image, PROJECT]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if answer.returncode:
+        last = (answer.stdout.strip().splitlines() or ["it says nothing"])[-1]
+        raise InputError(f"{engine} could not build the image ({last}); check the network and run the command again.")
+
+
+def digest():
+    """Returns what names the state of the project: other files, another image."""
+    known = hashlib.sha256()
+    for path in sorted(files()):
+        known.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes())
+    return known.hexdigest()[:12]
+
+
+def files():
+    """Yields the files that go into an image and matter to a run."""
+    yield from (PROJECT / name for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"))
+    for folder in ("common", "data_prep", "recipes", "docker"):
+        for path in (PROJECT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".png"):
+                yield path

@@ -1,0 +1,214 @@
+"""--docker: what is built, mounted and run, seen by an engine that only notes what it is told."""
+
+import itertools
+import json
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from common import cli, container, translate
+from common.errors import InputError
+from common.launcher import recipes
+from tests.conftest import PROJECT, run_recipe
+from tests.test_recipes import is_one_sentence
+
+pytestmark = pytest.mark.once
+
+ENGINE = """#!{python}
+import json, os, pathlib, sys
+notes = pathlib.Path({notes!r})
+notes.open("a").write(json.dumps(sys.argv[1:]) + "\\n")
+answers = json.loads({answers!r})
+code, text = answers.get(sys.argv[1], [0, ""])
+print(text, file=sys.stderr if code else sys.stdout)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """Returns a function that installs a false engine, and one that returns the calls it noted."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    notes = tmp_path / "notes"
+
+    def install(name="docker", gpu=False, **answers):
+        for tool, text in [(name, None), *([("nvidia-smi", "#!/bin/sh\necho 'NVIDIA H100'\n")] if gpu else [])]:
+            path = folder / tool
+            path.write_text(
+                text or ENGINE.format(python="/usr/bin/env python3", notes=str(notes), answers=json.dumps(answers))
+            )
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return {
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "GAN_COOKBOOK_RUNS": str(tmp_path / "runs"),
+            "GAN_COOKBOOK_DATA": str(tmp_path / "cache"),
+            "KERAS_BACKEND": "tensorflow",
+        }
+
+    def calls():
+        return [json.loads(line) for line in notes.read_text().splitlines()]
+
+    return install, calls
+
+
+def volumes(call):
+    return [value for option, value in itertools.pairwise(call) if option == "--volume"]
+
+
+def test_a_recipe_runs_in_a_container_as_the_caller(engine, tmp_path):
+    install, calls = engine
+    (tmp_path / "pictures").mkdir()
+    environment = install(image=[1, "no such image"])
+    options = ("--docker", "--epochs", 1, "--data", "pictures", "--run-folder", "mine/a run", "--classes", "bag")
+    answer = run_recipe("dcgan", *options, env=environment, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    info, inspect, build, run = calls()
+    assert (info, inspect[:2]) == (["info"], ["image", "inspect"])
+    assert build[:1] == ["build"]
+    assert [build[build.index(option) + 1] for option in ("--target", "--build-arg")] == ["cpu", "BACKEND=tensorflow"]
+    assert build[build.index("--tag") + 1] == inspect[2]
+    assert re.fullmatch("gan-cookbook:cpu-tensorflow-[0-9a-f]{12}", inspect[2])
+    assert run[:3] == ["run", "--rm", "--init"]
+    assert "--tty" not in run  # there is no terminal here
+    assert run[run.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
+    assert volumes(run) == [
+        f"{tmp_path}/runs:/runs",
+        f"{tmp_path}/cache:/data",
+        f"{tmp_path}/pictures:{tmp_path}/pictures:ro",
+        f"{tmp_path}/mine:{tmp_path}/mine",
+    ]
+    assert run[run.index(inspect[2]) + 1 :] == [
+        *("dcgan", "--epochs", "1", "--data", f"{tmp_path}/pictures"),
+        *("--run-folder", f"{tmp_path}/mine/a run", "--classes", "bag"),
+    ]
+    assert (tmp_path / "runs").stat().st_uid == (tmp_path / "mine").stat().st_uid == os.getuid()
+
+
+def test_an_image_that_is_there_is_not_built_and_the_exit_code_is_the_recipes(engine):
+    install, calls = engine
+    answer = run_recipe("vanilla", "--docker", "--backend", "jax", env=install(run=[130, "Stopped."]))
+    assert answer.returncode == 130
+    assert [call[0] for call in calls()] == ["info", "image", "run"]
+    assert "gan-cookbook:cpu-jax-" in calls()[1][2]
+    assert calls()[2][-2:] == ["--backend", "jax"]
+
+
+@pytest.mark.parametrize(("engine_name", "options"), [("docker", ["--gpus", "all"]), ("podman", None)])
+def test_the_gpu_is_handed_on_where_the_engine_can(engine, engine_name, options):
+    install, calls = engine
+    environment = install(engine_name, gpu=True, info=[0, "Runtimes: io.containerd.runc.v2 nvidia runc"])
+    answer = run_recipe("vanilla", "--docker", engine_name, env=environment)
+    assert answer.returncode == 0, answer.stderr
+    run = calls()[-1]
+    if options:
+        assert run[3:5] == options
+        assert "gan-cookbook:gpu-tensorflow" in calls()[1][2]
+    else:  # no CDI description of the GPU here
+        assert (
+            "NVIDIA H100 stays unused: podman has no NVIDIA runtime. Install nvidia-container-toolkit" in answer.stdout
+        )
+        assert run[3:5] == ["--userns", "keep-id"]
+        assert "gan-cookbook:cpu-tensorflow" in calls()[1][2]
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (
+            {"info": [1, "permission denied while trying to connect to the Docker daemon socket"]},
+            "sudo usermod -aG docker",
+        ),
+        (
+            {"info": [1, "Cannot connect to the Docker daemon. Is the docker daemon running?"]},
+            "sudo systemctl start docker",
+        ),
+        ({"info": [1, "strange things"]}, "does not work here (strange things)"),
+        ({"image": [1, ""], "build": [1, "no route to host"]}, "could not build the image"),
+    ],
+)
+def test_what_keeps_an_engine_from_working_is_a_sentence(engine, answers, words):
+    install, _ = engine
+    answer = run_recipe("dcgan", "--docker", env=install(**answers))
+    assert is_one_sentence(answer, words)
+
+
+def test_no_engine(tmp_path):
+    for tool in ("bash", "dirname", "env"):
+        found = next(Path(folder, tool) for folder in os.environ["PATH"].split(":") if Path(folder, tool).exists())
+        (tmp_path / tool).symlink_to(found)
+    answer = run_recipe("dcgan", "--docker", env={"PATH": str(tmp_path), "PYTHON": sys.executable})
+    assert is_one_sentence(answer, "--docker needs docker, which is not installed; install it")
+    assert is_one_sentence(run_recipe("dcgna", "--docker"), "did you mean dcgan?")
+
+
+def test_options_with_paths_are_known():
+    """Of every recipe and action: a new one that names a file must be mounted."""
+    known = {*container.READ, *container.WRITTEN}
+    found = set()
+    for recipe in recipes():
+        module = __import__(f"recipes.{recipe.name}.train", fromlist=["Config"])
+        found |= path_options(module.Config)
+    found |= path_options(cli.RunOptions) | path_options(cli.SampleOptions) | path_options(translate.ApplyOptions)
+    assert found <= known, found - known
+
+
+def path_options(config):
+    """Returns the options of a dataclass, and of the dataclasses in it, that are paths."""
+    names = set()
+    for name, hint in get_type_hints(config).items():
+        if hasattr(hint, "__dataclass_fields__"):
+            names |= path_options(hint)
+        elif hint is Path or Path in get_args(hint):
+            names.add(f"--{name.replace('_', '-')}")
+    return names
+
+
+def test_folders_that_are_compared_are_mounted(tmp_path):
+    for name in ("real", "fake"):
+        (tmp_path / name).mkdir()
+    mounts, arguments = container.mounted(["evaluate", "real", "fake", "--extractor", "garments"], tmp_path)
+    assert arguments == ["evaluate", f"{tmp_path}/real", f"{tmp_path}/fake", "--extractor", "garments"]
+    assert mounts[-4:] == [
+        *("--volume", f"{tmp_path}/real:{tmp_path}/real:ro"),
+        *("--volume", f"{tmp_path}/fake:{tmp_path}/fake:ro"),
+    ]
+
+
+def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):
+    for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"):
+        (tmp_path / name).write_text("as it was")
+    (tmp_path / "recipes" / "mine").mkdir(parents=True)
+    train = tmp_path / "recipes" / "mine" / "train.py"
+    train.write_text("1")
+    monkeypatch.setattr(container, "PROJECT", tmp_path)
+    before = container.digest()
+    (tmp_path / "README.md").write_text("a word")
+    assert container.digest() == before
+    train.write_text("2")
+    assert container.digest() != before
+
+
+def test_what_goes_into_an_image():
+    """No results, data, history or keys; every other file that git knows and a run needs."""
+    kept = (PROJECT / ".dockerignore").read_text("utf-8").split("\n")
+    assert kept[1] == "*"
+    for name in ("common", "data_prep", "recipes", "docker", "pyproject.toml", "constraints.txt", "run_recipe.sh"):
+        assert f"!{name}" in kept
+    assert not {"!runs", "!.git", "!.venv"} & set(kept)
+
+
+def test_engines_that_are_not_asked_for_are_left_alone():
+    assert container.engine_of(["dcgan", "--epochs", "2"]) == (None, ["dcgan", "--epochs", "2"])
+    assert container.engine_of(["dcgan", "--docker", "podman", "--epochs", "2"]) == (
+        "podman",
+        ["dcgan", "--epochs", "2"],
+    )
+    assert container.engine_of(["dcgan", "--docker=podman"]) == ("podman", ["dcgan"])
+    with pytest.raises(InputError, match="but is 'rocket'"):
+        container.engine_of(["dcgan", "--docker=rocket"])
