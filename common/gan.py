@@ -34,6 +34,8 @@ class GAN(backend.Model):
         generator: a `Generator`, or any built `keras.Model`.
         discriminator: a `Discriminator`, or any built `keras.Model` that gives logits.
         seed: integer or None, of the latents and of everything else the game draws.
+        options: dictionary of what a subclass wants to know, such as the weights of its terms; `self.options`, and
+            saved with the game.
 
     Raises:
         ValueError: if a network computes in float16, whose loss scaling knows one loss and one optimizer only.
@@ -41,8 +43,9 @@ class GAN(backend.Model):
     Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1.
     """
 
-    def __init__(self, generator, discriminator, seed=None, **kwargs):
+    def __init__(self, generator, discriminator, seed=None, options=None, **kwargs):
         super().__init__(**kwargs)
+        self.options = options or {}
         self.generator = generator
         self.discriminator = discriminator
         self.seed = seed
@@ -71,6 +74,7 @@ class GAN(backend.Model):
         discriminator_optimizer,
         penalty=None,
         discriminator_steps=1,
+        generator_steps=1,
         steps_per_execution=1,
         jit_compile="auto",
         **kwargs,
@@ -82,8 +86,8 @@ class GAN(backend.Model):
             generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` the
                 generator's keeps an average of its weights: see `averaged`.
             penalty: a `Penalty` of the discriminator, or a list of them.
-            discriminator_steps: integer, steps of the discriminator in a round. A batch is split into as many equal
-                parts, so that each step sees fresh data.
+            discriminator_steps, generator_steps: integers, steps of each player in a round. A batch is split into as
+                many equal parts as the larger number says, so that each step of a player sees fresh data.
             steps_per_execution: integer, rounds played between two looks of the callbacks; more is faster where a round
                 takes few milliseconds. PyTorch plays one at a time whatever is asked for.
             jit_compile: bool, or "auto" to let the device decide.
@@ -103,7 +107,7 @@ class GAN(backend.Model):
         self.penalties = keras.tree.flatten(penalty) if penalty else []
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
-        self.discriminator_steps = discriminator_steps
+        self.discriminator_steps, self.generator_steps = discriminator_steps, generator_steps
         generator_ids = {id(v) for v in self.generator.trainable_variables}
         optimizer = Optimizers(lambda v: generator_optimizer if id(v) in generator_ids else discriminator_optimizer)
         optimizer.build(self.trainable_variables)
@@ -139,11 +143,13 @@ class GAN(backend.Model):
 
     def update(self, batch):
         """Plays one round and returns its logs."""
-        for real in split(batch, self.discriminator_steps):
+        parts = split(batch, max(self.discriminator_steps, self.generator_steps))
+        for real in parts[: self.discriminator_steps]:
             discriminator_loss = self.minimize(
                 self.discriminator_loss, real, self.discriminator, self.discriminator_optimizer
             )
-        generator_loss = self.minimize(self.generator_loss, real, self.generator, self.generator_optimizer)
+        for real in parts[-self.generator_steps :]:
+            generator_loss = self.minimize(self.generator_loss, real, self.generator, self.generator_optimizer)
         self.discriminator_tracker.update_state(discriminator_loss)
         self.generator_tracker.update_state(generator_loss)
         return self.get_metrics_result()
@@ -201,7 +207,8 @@ class GAN(backend.Model):
             getattr(network, "plain", lambda n=network: n)() for network in (self.generator, self.discriminator)
         ]
         generator, discriminator = map(keras.saving.serialize_keras_object, networks)
-        return {"generator": generator, "discriminator": discriminator, "seed": self.seed, "name": self.name}
+        players = {"generator": generator, "discriminator": discriminator}
+        return {**players, "seed": self.seed, "options": dict(self.options), "name": self.name}
 
     @classmethod
     def from_config(cls, config):
@@ -234,6 +241,7 @@ class GAN(backend.Model):
                 "discriminator_optimizer": self.discriminator_optimizer,
                 "penalty": self.penalties,
                 "discriminator_steps": self.discriminator_steps,
+                "generator_steps": self.generator_steps,
                 "steps_per_execution": self.steps_per_execution,
             }
         )

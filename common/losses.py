@@ -6,7 +6,13 @@ without labels: -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softpl
 """
 
 import keras
+from keras import ops
 from keras.ops import mean, relu, softplus, square
+
+
+def l1_distance(first, second):
+    """Returns the mean absolute difference of two tensors, a scalar in float32 whatever the networks compute in."""
+    return mean(ops.abs(ops.cast(first, "float32") - ops.cast(second, "float32")))
 
 
 class Configured:

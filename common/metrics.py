@@ -188,6 +188,21 @@ def mode_scores(labels, shares):
 # Pairs of images ----------------------------------------------------------------------------------------------------
 
 
+def target_scores(images, targets):
+    """Returns how near images are to their targets: the L1 distance in [-1, 1] and the mean structural similarity.
+
+    Args:
+        images, targets: uint8 arrays `(count, height, width, channels)`.
+    """
+    similarities = [structural_similarity(*pair) for pair in zip(images, targets, strict=True)]
+    return {"l1": mean_difference(images, targets), "ssim": float(np.mean(similarities))}
+
+
+def mean_difference(first, second):
+    """Returns the mean absolute difference of uint8 images, a float, as of images in [-1, 1]."""
+    return float(np.abs(first.astype(np.float32) - second).mean() / 127.5)
+
+
 def structural_similarity(first, second):
     """Returns how alike two images are in brightness, contrast and structure, a float; equal ones have 1.
 

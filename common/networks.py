@@ -91,6 +91,22 @@ class Discriminator(Network):
         super().__init__(inputs, name=name, **options)
 
 
+def as_one_player(name, *networks):
+    """Returns networks of one input each as one that takes as many inputs and gives as many outputs, side by side.
+
+    Args:
+        name: string, of the player.
+        *networks: `Generator`s or `Discriminator`s, each of another name: `get_layer(name)` gives it back.
+
+    >>> networks = [keras.Sequential([keras.Input((2,)), layers.Dense(1)], name=name) for name in "ab"]
+    >>> as_one_player("both", *networks).output_shape
+    [(None, 1), (None, 1)]
+    """
+    inputs = [keras.Input(network.input_shape[1:]) for network in networks]
+    parts = [getattr(network, "plain", lambda network=network: network)() for network in networks]
+    return keras.Model(inputs, [part(x) for part, x in zip(parts, inputs, strict=True)], name=name)
+
+
 def halvings(height, width):
     """Returns how often strided convolutions halve an image down to 4 to 7 pixels.
 

@@ -38,7 +38,8 @@ def check_ranges(config):
     """Raises an `InputError` for the first field of a dataclass outside the `Range` of its type."""
     for name, hint in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
-        parts = (hint, *get_args(hint))  # of "Count | None" too
+        parts = (hint, *get_args(hint))  # of "Count | None" and "tuple[Count, Count]" too
         for allowed in (range_ for part in parts for range_ in getattr(part, "__metadata__", ())):
-            if isinstance(allowed, Range) and value is not None and value not in allowed:
-                raise InputError(f"--{name.replace('_', '-')} must be {allowed}, but is {value}.")
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(allowed, Range) and number is not None and number not in allowed:
+                    raise InputError(f"--{name.replace('_', '-')} must be {allowed}, but is {number}.")

@@ -39,6 +39,51 @@ def grid(images, columns=None):
     return sheet.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
+def side_by_side(*columns):
+    """Returns images `(count * columns, …)` for a `grid` whose rows show side by side what belongs together.
+
+    Args:
+        *columns: arrays `(count, height, width, 1 or 3)`; if any is in colour, all become so.
+
+    Example:
+
+    >>> side_by_side(np.zeros((5, 8, 8, 1)), np.zeros((5, 8, 8, 3))).shape
+    (10, 8, 8, 3)
+    """
+    channels = max(column.shape[-1] for column in columns)
+    columns = [np.repeat(c, channels, axis=-1) if c.shape[-1] < channels else c for c in columns]
+    return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
+
+
+def pair_sheet(pairs, height=256, gap=8):
+    """Lays pairs of pictures out, before and after side by side, a pair a row, each brought to one height.
+
+    Args:
+        pairs: list of pairs of uint8 pictures `(height, width, 1 or 3)`, of any sizes.
+        height: integer, pixels of a row.
+        gap: integer, white pixels between what is laid out.
+
+    Returns:
+        uint8 picture in RGB.
+    """
+    rows = [[as_high(picture, height) for picture in pair] for pair in pairs]
+    columns = [max(row[side].shape[1] for row in rows) for side in (0, 1)]
+    sheet = np.full((len(rows) * (height + gap) - gap, sum(columns) + gap, 3), 255, np.uint8)
+    for index, row in enumerate(rows):
+        top = index * (height + gap)
+        for left, picture in zip((0, columns[0] + gap), row, strict=True):
+            sheet[top : top + height, left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def as_high(picture, height):
+    """Returns a uint8 picture in RGB at a height, its aspect kept; small ones keep their pixels visible."""
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
+    width = max(1, round(image.width * height / image.height))
+    kind = Image.Resampling.NEAREST if image.height < height else Image.Resampling.LANCZOS
+    return np.asarray(image.resize((width, height), kind))
+
+
 def save_png(path, image):
     """Writes a uint8 image `(height, width, 1 or 3)`."""
     with whole(path) as part:

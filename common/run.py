@@ -125,6 +125,11 @@ class Run:
             part.write_text(json.dumps({**self.identity, "finished_epochs": self.finished_epochs}, indent=2) + "\n")
 
     @property
+    def is_new(self):
+        """Whether no epoch is stored yet, so that what comes before the first one is to be done."""
+        return not self.checkpoint.exists()
+
+    @property
     def is_finished(self):
         return self.finished_epochs >= self.config.epochs or self._is_stalled()
 

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,9 @@ from common.options import Seed
 from common.run import default_folder, load_generator, shown
 from data_prep import decode, folders
 from data_prep.batches import scale, unscale
+
+SHEET = "before_after.png"  # the overview that apply writes
+SHEET_ROWS = 12  # pictures in it at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,26 +56,34 @@ def apply(name, arguments, options_class=ApplyOptions, choose=lambda generator, 
     (options,) = parse(f"./run_recipe.sh {name} apply", "Translates pictures.", {"apply": options_class}, arguments)
     files = outputs_of(options)
     if not options.overwrite:
-        refuse_existing(files.values())
+        refuse_existing([*files.values(), options.out / SHEET])
     backend.set_random_seed(options.seed)  # before the layers that draw are made
     generator = load_generator((options.run_folder or default_folder(name)) / "generator.keras", name)
     generator = choose(generator, options)
-    skipped = 0
-    for path, out in files.items():
-        try:
-            picture = decode.read(path, channels=generator.input_shape[-1])
-        except decode.UnusableError as error:
-            print(f"Skipped {shown(path)}: it {error}.")
-            skipped += 1
-            continue
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            pictures.save_png(out, translate(generator, picture))
-        except OSError as error:
-            raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
-    if skipped == len(files):
-        raise InputError(f"None of the {skipped} files of {options.input} is a picture that can be read.")
-    print(f"{len(files) - skipped} pictures in {shown(options.out)}")
+    done = (translate_file(generator, *paths) for paths in files.items())
+    done = (pair for pair in done if pair)
+    first = list(itertools.islice(done, SHEET_ROWS))
+    count = len(first) + sum(1 for _ in done)
+    if not count:
+        raise InputError(f"None of the {len(files)} files of {options.input} is a picture that can be read.")
+    pictures.save_png(options.out / SHEET, pictures.pair_sheet(first))
+    print(f"{count} pictures in {shown(options.out)}; {SHEET} shows {len(first)} of them before and after.")
+
+
+def translate_file(generator, path, out):
+    """Translates a picture file into another; returns the picture before and after, or None if it cannot be read."""
+    try:
+        picture = decode.read(path, channels=generator.input_shape[-1])
+    except decode.UnusableError as error:
+        print(f"Skipped {shown(path)}: it {error}.")
+        return None
+    translated = translate(generator, picture)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pictures.save_png(out, translated)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
+    return picture, translated
 
 
 def outputs_of(options):
@@ -89,6 +101,8 @@ def outputs_of(options):
     if not names:
         raise InputError(f"--input expects pictures, and {options.input} holds none.")
     files = {root / name: (options.out / name).with_suffix(".png") for name in names}
+    if options.out / SHEET in files.values():
+        raise InputError(f"A picture of {root} would become {SHEET}, the name of the overview; rename it.")
     if len(set(files.values())) < len(files):
         *_, twice = sorted(files.values(), key=list(files.values()).count)
         raise InputError(f"Two pictures of {root} would both become {twice}; rename one, or translate them apart.")
@@ -107,7 +121,8 @@ def translate(generator, picture):
     """
     height, width = picture.shape[:2]
     step = stride_of(generator)
-    padding = ((0, -height % step), (0, -width % step), (0, 0))
+    # The smallest layer may itself mirror its edges, for which it needs two pixels.
+    padding = [(0, max(-side % step, 2 * step - side)) for side in (height, width)] + [(0, 0)]
     image = scale(np.pad(picture, padding, "reflect"))[np.newaxis]
     # What noise such a generator has is dropout; it has no batch norm, which would take this picture for a batch.
     translated = ops.convert_to_numpy(ops.cast(generator(image, training=True), "float32"))[0]

@@ -92,6 +92,16 @@ def split_folder(root, split):
     raise InputError(f"{root} has a folder train, but none of {', '.join(SPLITS[split])}.")
 
 
+def part_of(count, split):
+    """Returns which of so many pictures are of a split where the data has no parts: every tenth is of the test part.
+
+    >>> part_of(12, "test"), part_of(12, "train")[:4]
+    (array([ 0, 10]), array([1, 2, 3, 4]))
+    """
+    every = np.arange(count)
+    return every[(every % 10 == 0) == (split == "test")]
+
+
 def classes_of(root, names):
     """Returns labels `(count,)` and class names: a class is a folder directly under `root`, as in the rest of Keras."""
     folders = [name.partition("/")[0] if "/" in name else Path(root).resolve().name for name in names]
@@ -114,6 +124,11 @@ def read_headers(listing):
         names.append(name)
         headers.append(known.setdefault(header, header))
     return Listing(listing.root, names, skipped), headers
+
+
+def chosen(listing, headers, rows):
+    """Returns the `Listing` and the headers of some of the pictures."""
+    return listing._replace(names=[listing.names[row] for row in rows]), [headers[row] for row in rows]
 
 
 def described(root, allow_skipped):

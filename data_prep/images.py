@@ -78,12 +78,13 @@ class Images(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def load(options, split="train"):
+def load(options, split="train", hold_out=False):
     """Returns the `Images` that the options name.
 
     Args:
         options: `ImageOptions`.
         split: "train" or "test". Data without a test part is returned whole.
+        hold_out: bool, whether to make every tenth picture of such data its test part: see `folders.part_of`.
 
     Raises:
         InputError: if the data is not there, or not what was expected; says which file to put where.
@@ -91,14 +92,16 @@ def load(options, split="train"):
     if options.data is None:
         return fitted(*datasets.load(options.dataset, split), options)
     path = opened(options.data)
+    part = split if hold_out and not has_splits(options) else None
     if path.is_file():
         images, labels = arrays.read(path, split)
         class_names, labels = named(labels, len(images), path.stem)
-        return fitted(images, labels, class_names, options)
+        rows = folders.part_of(len(images), part) if part else slice(None)
+        return fitted(images[rows], labels[rows], class_names, options)
     if idx.holds_idx(path):
         names = datasets.GARMENTS if options.dataset == "fashion_mnist_full" else datasets.DIGITS
         return fitted(*idx.read_split(path, split), names, options)
-    return load_folder(folders.split_folder(path, split), options)
+    return load_folder(folders.split_folder(path, split), options, part=part)
 
 
 def class_names(options):
@@ -170,17 +173,25 @@ def fitted(images, labels, class_names, options):
     return Images(images, labels, class_names)
 
 
-def load_folder(root, options, memory=folders.MEMORY, workers=None):
+def load_folder(root, options, memory=folders.MEMORY, workers=None, part=None):
     """Returns the `Images` of a folder of pictures, its subfolders being the classes.
 
     What fits into `memory` bytes is decoded at once; a larger folder batch by batch.
+
+    Args:
+        root: path of the folder.
+        options: `ImageOptions`.
+        memory, workers: integers, bytes and threads.
+        part: "train" or "test" for that part of a folder without parts, or None for all of it.
     """
     listing, headers = folders.described(root, options.allow_skipped)
     labels, class_names = folders.classes_of(root, listing.names)
     if options.classes:
         kept, labels, class_names = only_classes(labels, class_names, options.classes)
-        headers = [headers[index] for index in kept]
-        listing = listing._replace(names=[listing.names[index] for index in kept])
+        listing, headers = folders.chosen(listing, headers, kept)
+    if part:
+        rows = folders.part_of(len(labels), part)
+        labels, (listing, headers) = labels[rows], folders.chosen(listing, headers, rows)
     size, channels = wanted_shape(options)
     size = size or folders.common_size(root, headers)
     channels = channels or folders.common_channels(headers)

@@ -76,28 +76,31 @@ class Half(folders.Pictures):
         return decode.resize(whole[:, :middle] if self.side == "left" else whole[:, middle:], self.size, "crop")
 
 
-def load(options, split="train", paired=True):
+def load(options, split="train", paired=True, hold_out=False):
     """Returns the `Pairs` that the options name.
 
     Args:
         options: `PairOptions`.
         split: "train" or "test". Folders without splits are returned whole.
         paired: bool, whether the recipe needs pairs: then the files of two folders are matched by name.
+        hold_out: bool, whether to make every tenth picture of folders without a test part one: see `folders.part_of`.
 
     Raises:
         InputError: if there are no pictures, or no pairs where pairs are needed.
     """
     root = root_of(options)
     if options.data_b:
-        return two_folders(root, images.opened(options.data_b), options, paired)
+        return two_folders(root, images.opened(options.data_b), options, paired, split if hold_out else None)
     both = domains(root, split)
     if both:
-        return two_folders(*both, options, paired)
+        part = split if hold_out and both == domains(root, "train" if split == "test" else "test") else None
+        return two_folders(*both, options, paired, part)
     if not paired:
         raise InputError(
             f"{root} has no folders {split}A and {split}B (or A and B); name the second one with --data-b."
         )
-    return side_by_side(folders.split_folder(root, split), options)
+    inner = folders.split_folder(root, split)
+    return side_by_side(inner, options, split if hold_out and inner == root else None)
 
 
 def root_of(options):
@@ -106,15 +109,6 @@ def root_of(options):
     if not root.is_dir():
         raise InputError(f"--data expects a folder or an archive of pictures here, and {root} is none; check the path.")
     return root
-
-
-def has_splits(options):
-    """Tells whether the pairs have a training and a test part."""
-    if options.data_b:
-        return False
-    root = root_of(options)
-    both = domains(root, "train")
-    return both != domains(root, "test") if both else folders.split_folder(root, "train") != root
 
 
 def domains(root, split):
@@ -127,8 +121,8 @@ def domains(root, split):
     return None
 
 
-def side_by_side(root, options):
-    """Returns the pairs of a folder of pictures `A|B`."""
+def side_by_side(root, options, part=None):
+    """Returns the pairs of a folder of pictures `A|B`, or a part of them."""
     listing, headers = folders.described(root, options.allow_skipped)
     wide = sum(header.width >= 1.2 * header.height for header in headers)
     if wide < len(headers) / 2:
@@ -136,6 +130,8 @@ def side_by_side(root, options):
             f"{root} holds pictures that are not twice as wide as high, so no pairs A|B side by side; "
             "for two folders use trainA and trainB, or --data-b."
         )
+    if part:
+        listing, headers = folders.chosen(listing, headers, folders.part_of(len(headers), part))
     size, channels = shape(options, headers)
     return Pairs(
         *decoded(
@@ -145,11 +141,13 @@ def side_by_side(root, options):
     )
 
 
-def two_folders(root_a, root_b, options, paired):
-    """Returns the pictures of two folders, matched by name if they are paired."""
+def two_folders(root_a, root_b, options, paired, part=None):
+    """Returns the pictures of two folders, matched by name if they are paired, or a part of them."""
     sides = [folders.described(root, options.allow_skipped) for root in (root_a, root_b)]
     if paired:
         sides = matched(*sides)
+    if part:
+        sides = [folders.chosen(*side, folders.part_of(len(side[1]), part)) for side in sides]
     both = []
     for listing, headers in sides:
         size, channels = shape(options, headers)
@@ -180,7 +178,7 @@ def matched(a, b):
     for listing, name in alone:
         listing.skipped.append(Skipped(name, "skipped", "has no partner of the same name"))
     return [
-        (listing._replace(names=[listing.names[places[k]] for k in common]), [headers[places[k]] for k in common])
+        folders.chosen(listing, headers, [places[k] for k in common])
         for listing, headers, places in ((listing_a, headers_a, places_a), (listing_b, headers_b, places_b))
     ]
 

@@ -12,6 +12,7 @@ from common import translate
 from common.errors import InputError
 from common.gan import GAN, sample
 from common.losses import NonSaturating
+from common.pictures import pair_sheet, side_by_side
 from data_prep import decode, images
 from data_prep.images import ImageOptions
 from recipes.pix2pix import data
@@ -31,7 +32,7 @@ def unet(times=2, dropout=0.5, channels=1):
 def game(**weights):
     pair = (keras.Input((16, 24, 1)), keras.Input((16, 24, 1)))
     weights = {"adversarial": 1.0, "distance": 100.0, **weights}
-    gan = Pix2Pix(unet(dropout=0.0), PatchDiscriminator(pair, filters=2, times=2), weights=weights, seed=0)
+    gan = Pix2Pix(unet(dropout=0.0), PatchDiscriminator(pair, filters=2, times=2), seed=0, options=weights)
     gan.compile(NonSaturating(), keras.optimizers.Adam(1e-2), keras.optimizers.Adam(1e-2))
     return gan
 
@@ -125,7 +126,7 @@ def test_a_game_is_saved_and_goes_on(pairs, tmp_path):
     gan.train_on_batch(*pairs)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
-    assert loaded.term_weights == {"adversarial": 1.0, "distance": 10.0}
+    assert loaded.options == {"adversarial": 1.0, "distance": 10.0}
     assert isinstance(loaded, GAN)
     assert equal(values(gan.weights), values(loaded.weights))
 
@@ -136,10 +137,10 @@ def test_a_game_is_saved_and_goes_on(pairs, tmp_path):
 @pytest.mark.once
 def test_the_default_learns_garments_from_their_edges_and_holds_the_test_part_out():
     train, test = (data.load_sides(data.SourceOptions(), split) for split in ("train", "test"))
-    assert (len(train.rows), len(test.rows)) == (10_000, 2_000)
+    assert (len(train.target), len(test.target)) == (10_000, 2_000)
     for split, sides in (("train", train), ("test", test)):
         assert np.array_equal(sides.target[:50], images.load(ImageOptions(), split).images[:50])
-        source = sides.source[sides.rows[:50]]
+        source = sides.source[np.arange(50)]
         assert source.shape == (50, 28, 28, 1)
         assert set(np.unique(source)) == {0, 255}
         assert np.array_equal(source[7, ..., 0], cv2.Canny(sides.target[7, ..., 0], 100, 200))
@@ -156,11 +157,10 @@ def test_pairs_without_a_test_part_are_divided(tmp_path):
     write_pairs(tmp_path, 30)
     options = data.SourceOptions(data=tmp_path, size="16")
     train, test = (data.load_sides(options, split) for split in ("train", "test"))
-    assert (len(train.rows), len(test.rows)) == (27, 3)
-    assert not set(train.rows) & set(test.rows)
+    assert (len(train.source), len(test.source)) == (27, 3)
     batches = data.load(Config(pairs=options, batch_size=9))
     seen = np.concatenate([batches[index][0] for index in range(len(batches))])
-    held_out = test.source[test.rows]
+    held_out = test.source[np.arange(3)]
     assert not any(np.array_equal(image, other) for image in data.scale(held_out) for other in seen)
 
 
@@ -172,9 +172,10 @@ def test_both_directions_and_a_test_part(tmp_path):
         data.load_sides(data.SourceOptions(data=tmp_path, size="16", direction=direction), "test")
         for direction in ("a2b", "b2a")
     )
-    assert len(forth.rows) == 4
-    assert np.array_equal(forth.source[forth.rows], back.target[back.rows])
-    assert np.abs(forth.source[forth.rows].astype(int) + forth.target[forth.rows] - 255).max() <= 1
+    rows = np.arange(len(forth.source))
+    assert len(rows) == 4
+    assert np.array_equal(forth.source[rows], back.target[rows])
+    assert np.abs(forth.source[rows].astype(int) + forth.target[rows] - 255).max() <= 1
 
 
 @pytest.mark.once
@@ -182,9 +183,8 @@ def test_single_pictures_become_pairs(tmp_path):
     for index in range(20):
         write(tmp_path / f"{index}.png", picture(16, 16, index))
     colour = data.load_sides(data.SourceOptions(data=tmp_path, size="16", task="colorize"), "test")
-    assert (colour.source.shape, colour.target.shape) == ((20, 16, 16, 1), (20, 16, 16, 3))
-    assert np.array_equal(colour.source[[2]][0, ..., 0], cv2.cvtColor(colour.target[2], cv2.COLOR_RGB2GRAY))
-    assert len(colour.rows) == 2
+    assert (colour.source.shape, colour.target.shape) == ((2, 16, 16, 1), (2, 16, 16, 3))
+    assert np.array_equal(colour.source[[1]][0, ..., 0], cv2.cvtColor(colour.target[1], cv2.COLOR_RGB2GRAY))
     with pytest.raises(InputError, match="--task colorize needs pictures in colour"):
         data.load_sides(data.SourceOptions(task="colorize"), "train")
 
@@ -192,12 +192,23 @@ def test_single_pictures_become_pairs(tmp_path):
 @pytest.mark.once
 def test_a_sheet_shows_side_by_side_what_belongs_together():
     grey, colour = np.zeros((3, 4, 4, 1)), np.ones((3, 4, 4, 3))
-    sheet = data.sheet(grey, colour)
+    sheet = side_by_side(grey, colour)
     assert sheet.shape == (6, 4, 4, 3)
     assert [float(image.mean()) for image in sheet] == [0, 1] * 3
 
 
 # Use ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_an_overview_shows_pictures_of_all_sizes_before_and_after():
+    grey, colour = np.full((20, 10, 1), 50, "uint8"), np.full((300, 600, 3), 200, "uint8")
+    sheet = pair_sheet([(grey, colour), (colour, grey)], height=100, gap=4)
+    assert sheet.shape == (204, 200 + 4 + 200, 3)
+    assert sheet[:100, :50].max() == 50  # enlarged to 100 × 50, and white beside it
+    assert (sheet[:100, 50:204] == 255).all()
+    assert (sheet[:100, 204:] == 200).all()
+    assert (sheet[104:, :200] == 200).all()
 
 
 @pytest.mark.once
@@ -237,6 +248,7 @@ def test_apply_keeps_names_and_loses_nothing(tmp_path):
     assert "Skipped" in answer.stdout
     assert decode.read(tmp_path / "out" / "a.png").shape == (33, 45, 1)
     assert decode.read(tmp_path / "out" / "more" / "b.png").shape == (20, 20, 1)
+    assert decode.read(tmp_path / "out" / "before_after.png").shape[0] == 2 * 256 + 8
     assert is_one_sentence(run_recipe(*command, tmp_path / "out"), "exists already")
     assert is_one_sentence(run_recipe(*command, photos), "choose another, so that none is lost")
     shutil.copy(photos / "a.jpg", photos / "a.jpeg")

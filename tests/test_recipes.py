@@ -27,8 +27,10 @@ QUICK = {
     "mode_collapse": ["--units", 8, "--batch-size", 32],
     "stacked_mnist": ["--filters", 2, "--classes", "bag", "sneaker", "--batch-size", 1600],
     "pix2pix": ["--filters", 2, "--batch-size", 500],
+    "simgan": ["--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1],
+    "style_transfer": ["--filters", 2, "--blocks", 1, "--batch-size", 250],
 }
-TRANSLATORS = {"pix2pix"}  # have `apply` in the place of `sample`
+TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have `apply` in the place of `sample`
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 
 

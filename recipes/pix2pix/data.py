@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 
 from common.errors import InputError
+from common.pictures import side_by_side
 from data_prep import images, pairs
 from data_prep.batches import Batches, scale
 
@@ -61,15 +62,10 @@ def edges(picture):
 
 
 class Sides(NamedTuple):
-    """Sources and targets, indexed like uint8 arrays `(count, height, width, channels)`.
-
-    Attributes:
-        rows: integer array, those of them that belong to the split.
-    """
+    """Sources and targets, indexed like uint8 arrays `(count, height, width, channels)`."""
 
     source: Any
     target: Any
-    rows: np.ndarray
 
 
 def load_sides(options, split):
@@ -79,19 +75,15 @@ def load_sides(options, split):
         InputError: if the data is not there, or not what was expected.
     """
     if options.is_derived:
-        source, target, has_splits = derived(options, split)
+        both = derived(options, split)
     else:
-        found = pairs.load(dataclasses.replace(options, size=options.size or "256"), split)
-        source, target, has_splits = found.a, found.b, pairs.has_splits(options)
-    if options.direction == "b2a":
-        source, target = target, source
-    every = np.arange(len(target))
-    is_test = every % 10 == 0
-    return Sides(source, target, every if has_splits else every[is_test if split == "test" else ~is_test])
+        found = pairs.load(dataclasses.replace(options, size=options.size or "256"), split, hold_out=True)
+        both = found.a, found.b
+    return Sides(*(reversed(both) if options.direction == "b2a" else both))
 
 
 def derived(options, split):
-    """Returns sources made from single pictures, these pictures, and whether they have a test part."""
+    """Returns sources made from single pictures, and these pictures."""
     if options.task == "colorize" and options.data is None:
         raise InputError("--task colorize needs pictures in colour; name a folder of them with --data.")
     default = None if options.data is None else "256"
@@ -102,20 +94,14 @@ def derived(options, split):
         channels="3" if options.task == "colorize" else options.channels,
         allow_skipped=options.allow_skipped,
     )
-    target = images.load(single, split).images
-    return Derived(target, grey if options.task == "colorize" else edges), target, images.has_splits(single)
+    target = images.load(single, split, hold_out=True).images
+    return Derived(target, grey if options.task == "colorize" else edges), target
 
 
 def load(config):
     """Returns the batches that `train` fits, pairs of `(batch_size, height, width, channels)` in [-1, 1]."""
-    source, target, rows = load_sides(config.pairs, "train")
-    return Batches(
-        (source, target),
-        config.batch_size,
-        config.seed,
-        order=lambda rng: rng.permutation(rows),
-        augment=config.pairs.augmentation(),
-    )
+    sides = load_sides(config.pairs, "train")
+    return Batches(tuple(sides), config.batch_size, config.seed, augment=config.pairs.augmentation())
 
 
 # Pictures of a run ----------------------------------------------------------------------------------------------------
@@ -123,22 +109,11 @@ def load(config):
 
 def translations(config, count=20):
     """Returns a function from the GAN to a sheet of held-out pairs: source, translation and target side by side."""
-    source, target, rows = load_sides(config.pairs, "test")
-    sources, targets = (scale(side[rows[:count]]) for side in (source, target))
-    return lambda gan: sheet(sources, gan.sample(sources, training=True), targets)
+    sides = load_sides(config.pairs, "test")
+    sources, targets = (scale(side[np.arange(min(count, len(side)))]) for side in sides)
+    return lambda gan: side_by_side(sources, gan.sample(sources, training=True), targets)
 
 
 def first_pairs(batches):
     """Returns a sheet of what the networks are fed: source and target side by side."""
-    return sheet(*batches.first(min(30, batches.count)))
-
-
-def sheet(*columns):
-    """Returns pictures `(count * columns, ...)` for a grid whose rows show what belongs together, side by side.
-
-    Args:
-        *columns: arrays `(count, height, width, 1 or 3)`; if any is in colour, all become so.
-    """
-    channels = max(column.shape[-1] for column in columns)
-    columns = [np.repeat(c, channels, axis=-1) if c.shape[-1] < channels else c for c in columns]
-    return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
+    return side_by_side(*batches.first(min(30, batches.count)))

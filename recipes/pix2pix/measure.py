@@ -10,7 +10,7 @@ import tyro
 from common import backend, evaluate, evaluation, extractors
 from common.arguments import parse
 from common.gan import sample
-from common.metrics import structural_similarity
+from common.metrics import target_scores
 from common.options import Seed
 from common.run import default_folder, load_generator, shown
 from data_prep.batches import scale, unscale
@@ -36,13 +36,12 @@ def measure(name, arguments):
     backend.set_random_seed(options.seed)  # before the layers that draw are made
     generator = load_generator(folder / "generator.keras", name)
     pairs = evaluate.part_of(evaluate.read_config(folder / "config.json"), data.SourceOptions)
-    source, target, rows = data.load_sides(pairs, "test")
-    real = target[rows]
-    translated = unscale(sample(generator, scale(source[rows]), batch_size=16, training=True))
+    source, real = (side[np.arange(len(side))] for side in data.load_sides(pairs, "test"))
+    translated = unscale(sample(generator, scale(source), batch_size=16, training=True))
     mean = np.broadcast_to(mean_target(pairs), real.shape)
     values = {
-        **distances(translated, real),
-        **{f"{key} of the mean target": value for key, value in distances(mean, real).items()},
+        **target_scores(translated, real),
+        **{f"{key} of the mean target": value for key, value in target_scores(mean, real).items()},
     }
     is_embedded = pairs.data is None and pairs.dataset == "garments"
     scores = evaluation.with_frechet(
@@ -55,20 +54,13 @@ def measure(name, arguments):
     )
     scores.write(folder / "scores.json")
     print(
-        f"{name}, {shown(folder)}, {len(rows)} held-out pairs\n{scores.text()}\nStored in {shown(folder)}/scores.json"
+        f"{name}, {shown(folder)}, {len(real)} held-out pairs\n{scores.text()}\nStored in {shown(folder)}/scores.json"
     )
-
-
-def distances(images, targets):
-    """Returns the mean L1 distance in [-1, 1] and the mean structural similarity of pairs of uint8 images."""
-    similarities = [structural_similarity(*pair) for pair in zip(images, targets, strict=True)]
-    l1 = np.abs(images.astype(np.float32) - targets).mean() / 127.5
-    return {"l1": float(l1), "ssim": float(np.mean(similarities))}
 
 
 def mean_target(pairs):
     """Returns the mean of the training targets, the best single answer to all sources, as a uint8 image."""
-    _, target, rows = data.load_sides(pairs, "train")
-    chunks = np.array_split(rows, max(1, len(rows) // 100))
+    target = data.load_sides(pairs, "train").target
+    chunks = np.array_split(np.arange(len(target)), max(1, len(target) // 100))
     total = sum(target[chunk].sum(axis=0, dtype=np.float64) for chunk in chunks)
-    return np.rint(total / len(rows)).astype(np.uint8)
+    return np.rint(total / len(target)).astype(np.uint8)

@@ -9,13 +9,13 @@ Minutes: 10
 import dataclasses
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from common import translate
 from common.cli import main
 from common.gan import GAN
 from common.layers import instance_norm, judge_patches, patch_halvings
-from common.losses import NonSaturating
+from common.losses import NonSaturating, l1_distance
 from common.networks import Discriminator, Generator, halvings
 from common.options import Count, Rate, Seed, Share, Weight
 
@@ -69,13 +69,8 @@ class PatchDiscriminator(Discriminator):
 class Pix2Pix(GAN):
     """A sample is `(source, target)`; the fake one is the same source with its translation.
 
-    Args:
-        weights: dictionary of the weights of both terms of the generator's loss (equation 4).
+    Its options are the weights of both terms of the generator's loss (equation 4): `adversarial` and `distance`.
     """
-
-    def __init__(self, *args, weights, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.term_weights = weights
 
     def fake(self, real):
         source, _ = real
@@ -83,12 +78,9 @@ class Pix2Pix(GAN):
 
     def generator_loss(self, real):
         fake = self.fake(real)
-        distance = ops.mean(ops.abs(real[1] - ops.cast(fake[1], "float32")))
         adversarial = self.adversarial_loss.generator(self.judge(fake))
-        return self.term_weights["adversarial"] * adversarial + self.term_weights["distance"] * distance
-
-    def get_config(self):
-        return {**super().get_config(), "weights": self.term_weights}
+        distance = l1_distance(real[1], fake[1])
+        return self.options["adversarial"] * adversarial + self.options["distance"] * distance
 
 
 # Training ---------------------------------------------------------------------------------------------------------
@@ -104,8 +96,8 @@ def train(config, run):
     gan = Pix2Pix(
         UNet(any_size, channels=target.shape[-1], times=times, filters=config.filters, dropout=config.dropout),
         PatchDiscriminator((source, target), filters=config.filters, times=times),
-        weights={"adversarial": config.adversarial, "distance": config.distance},
-        seed=config.seed,
+        config.seed,
+        options={"adversarial": config.adversarial, "distance": config.distance},
     )
     rate = config.learning_rate
     gan.compile(NonSaturating(), keras.optimizers.Adam(rate, 0.5), keras.optimizers.Adam(rate, 0.5))

@@ -1,0 +1,167 @@
+"""The action evaluate: what refined pictures are worth, measured as in the paper's section 3.
+
+(a) A network learns from labelled simulated pictures and is tested on real ones; another learns from refined pictures.
+(b) What is known of the simulated pictures is recovered from refined ones as well as from raw ones: labels survive.
+(c) The Fréchet distance to the real pictures.
+(d) A two-sample test: how well a fresh network tells refined pictures from real ones; at 50% it cannot.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import tyro
+from keras import layers
+
+from common import evaluate as scores
+from common import evaluation, extractors
+from common.arguments import parse
+from common.gan import sample
+from common.metrics import mean_difference
+from common.options import Count
+from common.run import default_folder, load_generator, shown
+from data_prep.batches import scale, unscale
+
+from . import data
+
+EPOCHS = 5  # of every network that measures
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of the action evaluate."""
+
+    seeds: Count = 3  # networks for each number; their mean and standard deviation are printed
+    pictures: Count = 10_000  # of each kind to learn from and to measure on, at most
+    extractor: scores.ExtractorName = None
+    """whose features are compared; by default garments for the embedded data, else inception"""
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose refiner is measured; by default runs/RECIPE in the project"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Training and test pictures of one kind, uint8, with the same labels for raw and refined ones."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def evaluate(name, arguments):
+    """Measures what refined pictures are worth beside raw ones."""
+    (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
+    folder = options.run_folder or default_folder(name)
+    refiner = load_generator(folder / "generator.keras", name)
+    simulation = scores.part_of(scores.read_config(folder / "config.json"), data.SimulationOptions)
+    train, test = (data.load_sides(simulation, split) for split in ("train", "test"))
+    raw, real = (
+        Kind(*(first(getattr(sides, key), options.pictures) for sides in (train, test)))
+        for key in ("simulated", "real")
+    )
+    refined = Kind(*(unscale(sample(refiner, scale(pictures))) for pictures in (raw.train, raw.test)))
+    values = {"change by the refiner": mean_difference(raw.test, refined.test)}
+    for kind, pictures in (("raw", raw), ("refined", refined)):
+        runs = [measured(pictures, real, (train, test), simulation.is_embedded, seed) for seed in range(options.seeds)]
+        for key in runs[0]:
+            numbers = [run[key] for run in runs]
+            values[f"{key}, {kind}"] = float(np.mean(numbers))
+            values[f"{key}, {kind}, deviation"] = float(np.std(numbers))
+    contract = with_frechet(values, (raw, refined, real), simulation, options.extractor)
+    result = evaluation.Scores(values, contract)
+    result.write(folder / "scores.json")
+    print(f"{name}, {shown(folder)}, {len(raw.test)} simulated and {len(real.test)} real held-out pictures")
+    print(f"{result.text()}\nStored in {shown(folder / 'scores.json')}")
+
+
+def first(pictures, most):
+    return pictures[np.arange(min(most, len(pictures)))]
+
+
+# Networks that measure ------------------------------------------------------------------------------------------------
+
+
+def measured(pictures, real, sides, has_real_classes, seed):
+    """Returns measures (a), (b) and (d) of one kind of pictures, raw or refined, a dictionary of floats."""
+    train, test = sides
+    values = {}
+    if "class" in train.labels:
+        network = classifier(pictures.train.shape[1:], 1 + int(max(train.labels["class"])), seed)
+        fit(network, pictures.train, train.labels["class"])
+        values["simulated classes recovered"] = accuracy(network, pictures.test, test.labels["class"])
+        if has_real_classes:
+            values["accuracy on real"] = accuracy(network, real.test, test.real_labels)
+    elif train.labels:
+        wanted, known = (np.stack(list(side.labels.values()), axis=1) for side in (train, test))
+        errors = regression_errors(pictures, wanted[: len(pictures.train)], known[: len(pictures.test)], seed)
+        values |= {f"error of {key}": error for key, error in zip(train.labels, errors, strict=True)}
+    values["told from real"] = told_apart(pictures, real, seed)
+    return values
+
+
+def network_of(shape, outputs, seed):
+    """Returns a small convolutional network, each seed another one."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(outputs),
+        ]
+    )
+
+
+def classifier(shape, classes, seed):
+    network = network_of(shape, classes, seed)
+    network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return network
+
+
+def fit(network, pictures, wanted):
+    network.fit(scale(pictures), wanted[: len(pictures)], batch_size=64, epochs=EPOCHS, verbose=0)
+
+
+def accuracy(network, pictures, labels):
+    logits = network.predict(scale(pictures), batch_size=256, verbose=0)
+    return float((logits.argmax(axis=1) == labels[: len(pictures)]).mean())
+
+
+def regression_errors(pictures, wanted, known, seed):
+    """Returns the mean absolute error of each label, in its own unit."""
+    mean, deviation = wanted.mean(axis=0), wanted.std(axis=0) + 1e-6
+    network = network_of(pictures.train.shape[1:], wanted.shape[1], seed)
+    network.compile("adam", "mse")
+    fit(network, pictures.train, (wanted - mean) / deviation)
+    found = network.predict(scale(pictures.test), batch_size=256, verbose=0) * deviation + mean
+    return np.abs(found - known).mean(axis=0).tolist()
+
+
+def told_apart(pictures, real, seed):
+    """Returns the share of held-out pictures, as many of both kinds, that a fresh network calls what they are."""
+    network = classifier(pictures.train.shape[1:], 2, seed)
+    both, is_real = data.labelled(pictures.train, real.train)
+    fit(network, both, is_real.reshape(-1))
+    both, is_real = data.labelled(pictures.test, real.test)
+    return accuracy(network, both, is_real.reshape(-1))
+
+
+# Fréchet distance -----------------------------------------------------------------------------------------------------
+
+
+def with_frechet(values, kinds, simulation, extractor):
+    """Adds the Fréchet distances of raw and refined pictures to real ones; returns the contract of the scores."""
+    raw, refined, real = kinds
+    name = extractor or ("garments" if simulation.is_embedded else extractors.INCEPTION)
+    described = str(simulation.real or "garments")
+    for kind, pictures in (("raw", raw), ("refined", refined)):
+        found = evaluation.with_frechet({}, (real.test, pictures.test), described, name, bool(extractor))
+        if "frechet" in found.values:
+            values[f"Fréchet distance, {kind}"] = found.values["frechet"]
+    return found.contract
