@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -178,6 +179,12 @@ def test_folders_that_are_compared_are_mounted(tmp_path):
         *("--volume", f"{tmp_path}/real:{tmp_path}/real:ro"),
         *("--volume", f"{tmp_path}/fake:{tmp_path}/fake:ro"),
     ]
+
+
+def test_the_health_check_says_in_a_line_what_computes():
+    answer = subprocess.run([sys.executable, "-m", "common.health"], cwd=PROJECT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert re.fullmatch(r"tensorflow [\d.]+, Keras [\d.]+: computes on the .+\.\n", answer.stdout)
 
 
 def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):

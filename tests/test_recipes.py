@@ -70,9 +70,10 @@ def test_recipe_trains(trained, name):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("name", QUICK)
 def test_copy_runs_without_an_edit(tmp_path, name):
-    """In a path with spaces, called from another folder."""
+    """In a path with spaces, called from another folder. On one backend: the code is that of the recipe itself."""
     project = tmp_path / "a project with spaces"
     ignored = shutil.ignore_patterns(".venv", ".git", "runs", "__pycache__", ".*cache", "*.lock")
     shutil.copytree(PROJECT, project, ignore=ignored)

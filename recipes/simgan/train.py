@@ -34,7 +34,7 @@ class Config:
     steps: tuple[Count, Count] = (2, 1)  # of R and of D in a round: the paper's K_g and K_d
     pretraining: tuple[Count, Count] = (3, 1)  # passes of R alone, then of D alone, before the game
     filters: Count = 32  # of the refiner
-    seed: Seed = 0  # of simulation, weights, history and the order of the data
+    seed: Seed = 0  # of weights, history and the order of the data
 
 
 # Networks ---------------------------------------------------------------------------------------------------------
