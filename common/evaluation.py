@@ -228,6 +228,10 @@ def with_frechet(values, pictures, data, extractor, is_wanted, seed=0):
     """
     real, translated = pictures
     try:
+        if min(len(real), len(translated)) < 2:
+            raise InputError(
+                "The Fréchet distance needs two held-out pictures of each kind at least; bring more pictures."
+            )
         evaluator = Evaluator(extractors.load(extractor), real, data, "test", seed)
         scores = evaluator(len(translated), lambda rows: translated[rows], "raw")
     except InputError as error:

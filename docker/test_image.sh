@@ -48,6 +48,7 @@ fi
 } >"$work/pip.conf"
 reach=(--volume "$work/pip.conf:/etc/pip.conf:ro" --volume /etc/ssl/certs:/etc/ssl/certs:ro)
 while read -r folder; do
+    folder=${folder%/simple} # an index of files beside it
     if [ -d "$folder" ]; then reach+=(--volume "$folder:$folder:ro"); fi
 done < <(grep -oE '/[^ :]+' "$work/pip.conf" | sed 's#^//*#/#' | sort -u)
 

@@ -326,10 +326,11 @@ def test_trained_in_two_folders_it_is_applied_both_ways(tmp_path):
     assert answer.returncode == 0, answer.stderr
     there, back = (decode.read(tmp_path / name / "a.png") for name in ("out", "back"))
     assert not np.array_equal(there, back)
-    answer = run_recipe("style_transfer", "evaluate", "--extractor", "garments", "--run-folder", folder)
+    answer = run_recipe("style_transfer", "evaluate", "--run-folder", folder)
     assert answer.returncode == 0, answer.stderr
     assert "cycle error, photos" in answer.stdout
     assert "L1 to the target" not in answer.stdout  # there is none
+    assert "Without Fréchet distance: The Fréchet distance needs two held-out pictures" in answer.stdout
     one = ("--photos", tmp_path / "photos", "--paintings", tmp_path / "missing", "--run-folder", tmp_path / "other")
     assert is_one_sentence(run_recipe("style_transfer", *one), "--paintings expects pictures, and")
 
