@@ -73,6 +73,7 @@ run /project/docker/entrypoint.sh dcgan --epochs 0 || code=$?
 [ "$code" = 2 ] || { echo "The exit code is $code, not 2."; exit 1; }
 echo "The exit code is 2."
 
-echo "== The quick tests as user $user"
-run env KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 /opt/gan-cookbook/venv/bin/python -m pytest -q -p no:cacheprovider -m "not slow"
+echo "== The quick tests as user $user, but for those that look at the checkout, which is not in the image"
+run env KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 /opt/gan-cookbook/venv/bin/python -m pytest -q -p no:cacheprovider \
+    -m "not slow" -k "not (what_goes_into_an_image or pictures_are_small or shell_scripts_are_executable)"
 echo "The image is as it should be."
