@@ -184,7 +184,7 @@ def test_folders_that_are_compared_are_mounted(tmp_path):
 def test_the_health_check_says_in_a_line_what_computes():
     answer = subprocess.run([sys.executable, "-m", "common.health"], cwd=PROJECT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    assert re.fullmatch(r"tensorflow [\d.]+, Keras [\d.]+: computes on the .+\.\n", answer.stdout)
+    assert re.fullmatch(r"(tensorflow|jax|torch) [\d.+a-z]+, Keras [\d.]+: computes on the .+\.\n", answer.stdout)
 
 
 def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):
