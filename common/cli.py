@@ -13,6 +13,7 @@ import tyro
 from common import evaluate, pictures
 from common.arguments import fail, parse
 from common.errors import InputError
+from common.files import writing_to
 from common.gan import class_count_of, latent_dim_of
 from common.gan import sample as draw
 from common.latents import draw_latents
@@ -175,13 +176,11 @@ def sample(name, arguments):
     if options.out and not options.overwrite:
         refuse_existing(files)
     images = draw(generator, *latents_and_labels(generator, options, folder))
-    try:
+    with writing_to(out):
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
         sheets = [pictures.grid(images)] if is_grid else [pictures.unscale(image) for image in images]
         for path, sheet in zip(files, sheets, strict=True):
             pictures.save_png(path, sheet)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
     print(f"{options.count} samples in {shown(out)}")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import environment
+from common import environment, places
 from common.errors import InputError
 
 PROJECT = Path(__file__).parent.parent
@@ -57,9 +57,10 @@ def launch(engine, arguments, backend):
         InputError: if the engine is missing, does not run, or may not be used; or if the image cannot be built.
     """
     gpu = gpu_options(engine, information(engine))
-    image = f"gan-cookbook:{'gpu' if gpu else 'cpu'}-{backend}-{digest()}"
+    target = "gpu" if gpu else "cpu"
+    image = f"gan-cookbook:{target}-{backend}-{digest()}"
     if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
-        build(engine, image, "gpu" if gpu else "cpu", backend)
+        build(engine, image, target, backend)
     command = [engine, "run", "--rm", "--init", *gpu, *user_options(engine), *terminal_options()]
     mounts, arguments = mounted(arguments, Path.cwd())
     sys.stdout.flush()
@@ -125,48 +126,38 @@ def mounted(arguments, here):
         arguments: list of strings.
         here: path, what relative ones start from.
     """
-    mounts = [volume(runs_folder(), "/runs"), volume(cache_folder(), "/data")]
+    mounts = [f"{made(places.runs())}:/runs", f"{made(places.downloads())}:/data"]
+    is_comparison = arguments[0] in ("evaluate", "compare")  # of two folders, which no option names
     changed, option = [], ""
-    is_comparison = arguments[:1] in (["evaluate"], ["compare"])  # of folders, which no option names
-    for index, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if equals and name in (*READ, *WRITTEN):
-            path, kind = here / value, name
-        elif option in (*READ, *WRITTEN):
-            path, kind = here / argument, option
-        elif is_comparison and index in (1, 2) and not argument.startswith("-"):
-            path, kind = here / argument, READ[0]
+    for index, argument in enumerate(separated(arguments)):
+        path = (here / Path(argument).expanduser()).resolve()
+        if option in WRITTEN:
+            mounts.append(f"{made(path.parent)}:{path.parent}")
+        elif (option in READ or (is_comparison and index in (1, 2))) and path.exists():  # not --extractor garments
+            mounts.append(f"{path}:{path}:ro")
         else:
-            path = None
+            path = argument
+        changed.append(str(path))
         option = argument
-        if path is None or not (kind in WRITTEN or path.exists()):  # such as --extractor garments
-            changed.append(argument)
-            continue
-        path = path.expanduser().resolve()
-        if kind in WRITTEN:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            mounts.append(volume(path.parent, path.parent))
-        else:
-            mounts.append(volume(path, f"{path}:ro"))
-        changed.append(f"{name}={path}" if equals and name == kind else str(path))
     return [part for mount in dict.fromkeys(mounts) for part in ("--volume", mount)], changed
 
 
-def volume(path, target):
-    return f"{path}:{target}"
+def separated(arguments):
+    """Yields the arguments with each option that names a file apart from its value, and spelt with hyphens."""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        name = name.replace("_", "-")
+        if name in (*READ, *WRITTEN):
+            yield name
+            if equals:
+                yield value
+        else:
+            yield argument
 
 
-def runs_folder():
-    """Returns the folder of the runs, made by the caller: an engine would make it root's."""
-    folder = Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def cache_folder():
-    """Returns the folder of downloaded data."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_cookbook"
-    folder = Path(os.environ.get("GAN_COOKBOOK_DATA") or default).absolute()
+def made(folder):
+    """Returns a folder, absolute and made by the caller: an engine would make it root's."""
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

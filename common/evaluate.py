@@ -43,6 +43,16 @@ class EvaluateOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class MeasureOptions:
+    """Options of the action evaluate of a recipe that measures in its own way, which may add some."""
+
+    extractor: ExtractorName = None
+    """whose features are compared; by default garments for the embedded data, else inception"""
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose generator is measured; by default runs/RECIPE in the project"""
+
+
+@dataclasses.dataclass(frozen=True)
 class FolderOptions:
     """Options of evaluate for two folders."""
 
@@ -60,8 +70,26 @@ def of_run(name, arguments):
     evaluator = evaluator_of(image_options(config), options.extractor, options.split, options.seed)
     draw = functools.partial(draw_samples, generator)
     scores = evaluation.of_generator(evaluator, generator, draw, options.samples, options.seed, config.get("ema", 0))
+    report(scores, folder, f"{name}, {shown(folder)}")
+
+
+def report(scores, folder, head):
+    """Stores scores in the folder of a run, and prints them under a line that says of what they are."""
     scores.write(folder / "scores.json")
-    print(f"{name}, {shown(folder)}\n{scores.text()}\nStored in {shown(folder / 'scores.json')}")
+    print(f"{head}\n{scores.text()}\nStored in {shown(folder / 'scores.json')}")
+
+
+def trained(name, run_folder, options_class):
+    """Returns what an action of a recipe needs of a run: its folder, its generator, and what it learnt from.
+
+    Args:
+        name: string, the recipe.
+        run_folder: path, or None for the default one.
+        options_class: the dataclass of the data's options in the recipe's `Config`.
+    """
+    folder = run_folder or default_folder(name)
+    generator = load_generator(folder / "generator.keras", name)
+    return folder, generator, part_of(read_config(folder / "config.json"), options_class)
 
 
 def read_config(path):

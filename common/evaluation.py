@@ -215,29 +215,33 @@ def wanted_classes(generator, count):
     return np.arange(count, dtype="int32") % classes if classes else None
 
 
-def with_frechet(values, pictures, data, extractor, is_wanted, seed=0):
-    """Returns `Scores` of translations: given values, and their Fréchet distance to real pictures where it can be had.
+def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
+    """Returns the Fréchet distances of some kinds of pictures to real ones, where they can be had, and their contract.
 
     Args:
-        values: dictionary of floats.
-        pictures: real and translated ones, two uint8 arrays.
+        real: uint8 array of pictures.
+        kinds: dictionary from names to uint8 arrays of pictures, as many of each.
         data: string, what the real ones are.
-        extractor: string, see `extractors.load`.
-        is_wanted: bool; if not, an extractor that cannot be had is said, and the values stay alone.
+        extractor: string, see `extractors.load`; or None for the usual one, and then one that cannot be had is said.
+        is_embedded: bool, whether the real ones are the embedded garments.
         seed: integer, of the contract.
+
+    Returns:
+        dictionary from names to floats, empty if there are none; and a `Contract`.
     """
-    real, translated = pictures
+    count = min(map(len, kinds.values()))
     try:
-        if min(len(real), len(translated)) < 2:
+        if min(len(real), count) < 2:
             raise InputError(
                 "The Fréchet distance needs two held-out pictures of each kind at least; bring more pictures."
             )
-        evaluator = Evaluator(extractors.load(extractor), real, data, "test", seed)
-        scores = evaluator(len(translated), lambda rows: translated[rows], "raw")
+        usual = "garments" if is_embedded else extractors.INCEPTION
+        evaluator = Evaluator(extractors.load(extractor or usual), real, data, "test", seed)
     except InputError as error:
-        if is_wanted:
+        if extractor:
             raise
         print(f"Without Fréchet distance: {error}")
-        contract = Contract("none", "", data, "test", len(real), len(translated), "none", "[-1, 1]", seed, "raw")
-        return Scores(values, contract)
-    return Scores({**values, "frechet": scores.values["frechet"]}, scores.contract)
+        return {}, Contract("none", "", data, "test", len(real), count, "none", "[-1, 1]", seed, "raw")
+    scores = {name: evaluator(count, lambda rows, each=each: each[rows], "raw") for name, each in kinds.items()}
+    *_, last = scores.values()
+    return {name: each.values["frechet"] for name, each in scores.items()}, last.contract

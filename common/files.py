@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from common.errors import InputError
+
 
 @contextlib.contextmanager
 def whole(path):
@@ -28,6 +30,19 @@ def whole(path):
         flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing_to(out):
+    """Turns what keeps a user's `--out` from being written into a sentence.
+
+    Raises:
+        InputError: if writing failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
 
 
 def flush(path):

@@ -8,6 +8,7 @@ from keras import ops
 
 from common import backend
 from common.losses import Loss
+from common.networks import plain
 
 
 class Optimizers(keras.optimizers.MultiOptimizer):
@@ -203,9 +204,7 @@ class GAN(backend.Model):
     # Saving -----------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        networks = [
-            getattr(network, "plain", lambda n=network: n)() for network in (self.generator, self.discriminator)
-        ]
+        networks = map(plain, (self.generator, self.discriminator))
         generator, discriminator = map(keras.saving.serialize_keras_object, networks)
         players = {"generator": generator, "discriminator": discriminator}
         return {**players, "seed": self.seed, "options": dict(self.options), "name": self.name}

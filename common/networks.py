@@ -103,8 +103,12 @@ def as_one_player(name, *networks):
     [(None, 1), (None, 1)]
     """
     inputs = [keras.Input(network.input_shape[1:]) for network in networks]
-    parts = [getattr(network, "plain", lambda network=network: network)() for network in networks]
-    return keras.Model(inputs, [part(x) for part, x in zip(parts, inputs, strict=True)], name=name)
+    return keras.Model(inputs, [plain(part)(x) for part, x in zip(networks, inputs, strict=True)], name=name)
+
+
+def plain(network):
+    """Returns a network as a `keras.Model` of no class of ours, which it may be already."""
+    return network.plain() if isinstance(network, Network) else network
 
 
 def halvings(height, width):

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from common import backend, callbacks, checkpoint, pictures
+from common import backend, callbacks, checkpoint, pictures, places
 from common.errors import InputError
 from common.files import whole
 from common.gan import class_count_of, latent_dim_of
@@ -104,7 +104,7 @@ class Run:
         except ValueError as error:
             raise InputError(f"{path} is damaged ({error}); begin anew with --restart.") from error
         self.finished_epochs = stored.pop("finished_epochs", 0)
-        if self.checkpoint.exists():
+        if not self.is_new:
             self._refuse_other_config(stored)
 
     def _refuse_other_config(self, stored):
@@ -173,7 +173,7 @@ class Run:
         refuse_full_disk(self.folder, gan)
         self._store()  # not earlier: a start that failed leaves no run behind
         pictures.save_png(self.folder / "data.png", pictures.grid((show or first_images)(batches)))
-        if not self.checkpoint.exists():
+        if self.is_new:
             return 0
         batches.epoch = checkpoint.load(self.checkpoint, gan)
         print(f"Continuing {shown(self.folder)} after epoch {batches.epoch}.")
@@ -256,7 +256,7 @@ def grids_of(folder):
 
 
 def default_folder(name):
-    return Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs")) / name
+    return places.runs() / name
 
 
 def load_generator(path, name):
@@ -275,6 +275,11 @@ def load_generator(path, name):
 def first_images(batches):
     """Returns the first samples of a run as images; of samples of several parts the first part."""
     return keras.tree.flatten(batches.first(min(GRID_COUNT, batches.count)))[0]
+
+
+def first_side_by_side(batches):
+    """Returns the first samples of a run whose parts are all images, for `data.png`: a sample's parts side by side."""
+    return pictures.side_by_side(*batches.first(min(30, batches.count)))
 
 
 def fixed_samples(gan, seed):

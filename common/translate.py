@@ -17,6 +17,7 @@ from common import backend, pictures
 from common.arguments import parse
 from common.cli import refuse_existing
 from common.errors import InputError
+from common.files import writing_to
 from common.options import Seed
 from common.run import default_folder, load_generator, shown
 from data_prep import decode, folders
@@ -66,7 +67,8 @@ def apply(name, arguments, options_class=ApplyOptions, choose=lambda generator, 
     count = len(first) + sum(1 for _ in done)
     if not count:
         raise InputError(f"None of the {len(files)} files of {options.input} is a picture that can be read.")
-    pictures.save_png(options.out / SHEET, pictures.pair_sheet(first))
+    with writing_to(options.out / SHEET):
+        pictures.save_png(options.out / SHEET, pictures.pair_sheet(first))
     print(f"{count} pictures in {shown(options.out)}; {SHEET} shows {len(first)} of them before and after.")
 
 
@@ -78,11 +80,9 @@ def translate_file(generator, path, out):
         print(f"Skipped {shown(path)}: it {error}.")
         return None
     translated = translate(generator, picture)
-    try:
+    with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.save_png(out, translated)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
     return picture, translated
 
 

@@ -17,6 +17,15 @@ def unscale(images):
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
+def first(pictures, count):
+    """Returns the first pictures of what is indexed like an array, as an array; all, if there are no more.
+
+    >>> first(np.arange(5), 3), len(first(np.arange(5), 9))
+    (array([0, 1, 2]), 5)
+    """
+    return pictures[np.arange(min(count, len(pictures)))]
+
+
 def scaled(batch):
     """Returns a batch with its uint8 arrays, which are images, mapped to [-1, 1]; labels stay as they are."""
     return keras.tree.map_structure(lambda array: scale(array) if array.dtype == np.uint8 else array, batch)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from common.errors import InputError
-from common.files import whole
+from common.files import whole, writing_to
 from data_prep import analysis, decode
 from data_prep.folders import progress
 
@@ -69,10 +69,8 @@ def begin(data, out, options):
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already, and nothing of yours is overwritten; choose another --out.")
     else:
-        try:
+        with writing_to(out):
             state.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
         with whole(state) as part:
             part.write_text(json.dumps(options), encoding="utf-8")
 

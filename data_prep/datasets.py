@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common import places
 from data_prep import archives, downloads, idx
 from data_prep.downloads import File
 
@@ -59,7 +60,7 @@ def folder_of(name):
     Raises:
         InputError: if it cannot be downloaded; says which file to put where.
     """
-    folder = downloads.home() / name
+    folder = places.downloads() / name
     paths = [downloads.fetch(file, folder) for file in table()[name].files]
     return extracted(paths[0]) if archives.is_archive(paths[0]) else folder
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import http.client
-import os
 import shutil
 import sys
 import time
@@ -42,12 +41,6 @@ class File(NamedTuple):
 
 class TransferError(OSError):
     """A server sent something else than was expected."""
-
-
-def home():
-    """Returns the folder of downloaded and extracted data: GAN_COOKBOOK_DATA, or one in the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_cookbook"
-    return Path(os.environ.get("GAN_COOKBOOK_DATA") or default)
 
 
 def fetch(file, folder, wait=WAIT):

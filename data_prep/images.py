@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 
+from common import places
 from common.errors import InputError
-from data_prep import archives, arrays, augment, balance, datasets, decode, downloads, folders, idx
+from data_prep import archives, arrays, augment, balance, datasets, decode, folders, idx
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +140,7 @@ def opened(path):
         status = path.stat()
         identity = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
         digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-        return datasets.extracted(path, downloads.home() / "extracted" / f"{path.name}-{digest}")
+        return datasets.extracted(path, places.downloads() / "extracted" / f"{path.name}-{digest}")
     problem = "is none of these" if path.exists() else "does not exist"
     raise InputError(
         f"--data expects a folder, an archive ({', '.join(archives.SUFFIXES)}) or an array file (.npy, .npz), "

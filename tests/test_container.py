@@ -187,6 +187,16 @@ def test_the_health_check_says_in_a_line_what_computes():
     assert re.fullmatch(r"(tensorflow|jax|torch) [\d.+a-z]+, Keras [\d.]+: computes on the .+\.\n", answer.stdout)
 
 
+@pytest.mark.parametrize(
+    "written", [["--out", "new/x"], ["--out=new/x"], ["--run_folder", "new/x"], ["--run-folder=new/x"]]
+)
+def test_however_an_option_is_spelt_its_folder_is_mounted(tmp_path, written):
+    mounts, arguments = container.mounted(["dcgan", "sample", *written], tmp_path)
+    assert mounts[-2:] == ["--volume", f"{tmp_path}/new:{tmp_path}/new"]
+    assert arguments[2].replace("_", "-") in ("--out", "--run-folder")
+    assert arguments[3:] == [f"{tmp_path}/new/x"]
+
+
 def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):
     for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"):
         (tmp_path / name).write_text("as it was")

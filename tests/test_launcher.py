@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common import container, environment, launcher
+from common import container, environment, launcher, places
 from common.errors import InputError
 from tests.conftest import PROJECT, run_recipe
 from tests.test_recipes import is_one_sentence
@@ -26,7 +26,7 @@ def test_table_needs_nothing_installed(tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("module", [launcher, environment, container], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [launcher, environment, container, places], ids=lambda module: module.__name__)
 def test_what_runs_before_the_environment_imports_the_standard_library_alone(module):
     own = {"common.environment", "common.errors", "common.container", "common"}
     assert {name.split(".")[0] for name in set(imports(Path(module.__file__))) - own} <= sys.stdlib_module_names

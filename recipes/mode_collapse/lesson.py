@@ -18,7 +18,7 @@ from common.arguments import parse
 from common.callbacks import read_log
 from common.cli import SampleOptions, refuse_existing
 from common.errors import InputError
-from common.files import whole
+from common.files import whole, writing_to
 from common.gan import latent_dim_of
 from common.latents import draw_latents
 from common.options import Count, Seed
@@ -61,15 +61,13 @@ def sample(name, arguments):
     points = draw(folder, name, options.count, options.seed)
     if options.out and not options.overwrite:
         refuse_existing([out])
-    try:
+    with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".csv":
             with whole(out) as part:
                 np.savetxt(part, points, "%.6f", ",", header="x,y", comments="")
         else:
             pictures.save_png(out, pictures.grid(data.picture(points, mixture_of(folder))))
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
     print(f"{options.count} samples in {shown(out)}")
 
 

@@ -10,7 +10,7 @@ import tyro
 from common.errors import InputError
 from common.pictures import side_by_side
 from data_prep import images, pairs
-from data_prep.batches import Batches, scale
+from data_prep.batches import Batches, first, scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +110,5 @@ def load(config):
 def translations(config, count=20):
     """Returns a function from the GAN to a sheet of held-out pairs: source, translation and target side by side."""
     sides = load_sides(config.pairs, "test")
-    sources, targets = (scale(side[np.arange(min(count, len(side)))]) for side in sides)
+    sources, targets = (scale(first(side, count)) for side in sides)
     return lambda gan: side_by_side(sources, gan.sample(sources, training=True), targets)
-
-
-def first_pairs(batches):
-    """Returns a sheet of what the networks are fed: source and target side by side."""
-    return side_by_side(*batches.first(min(30, batches.count)))

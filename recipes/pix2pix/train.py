@@ -18,6 +18,7 @@ from common.layers import instance_norm, judge_patches, patch_halvings
 from common.losses import NonSaturating, l1_distance
 from common.networks import Discriminator, Generator, halvings
 from common.options import Count, Rate, Seed, Share, Weight
+from common.run import first_side_by_side
 
 from . import data, measure
 
@@ -101,7 +102,7 @@ def train(config, run):
     )
     rate = config.learning_rate
     gan.compile(NonSaturating(), keras.optimizers.Adam(rate, 0.5), keras.optimizers.Adam(rate, 0.5))
-    run.fit(gan, batches, draw=data.translations(config), columns=12, show=data.first_pairs)
+    run.fit(gan, batches, draw=data.translations(config), columns=12, show=first_side_by_side)
     return gan
 
 

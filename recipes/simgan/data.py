@@ -14,7 +14,7 @@ from common.losses import l1_distance
 from common.options import Count
 from common.pictures import side_by_side
 from data_prep import images
-from data_prep.batches import Batches, scale, unscale
+from data_prep.batches import Batches, first, scale, unscale
 
 from . import simulators
 
@@ -74,12 +74,18 @@ def load_sides(options, split):
     if options.real is None and (options.simulator == "eyes" or options.simulated):
         raise InputError("Real pictures are needed to refine towards; name a folder or an array file with --real.")
     real = found(options, options.real, split)
+    pictures, labels = load_simulated(options, split)
+    return Sides(pictures, real.images, labels, real.labels)
+
+
+def load_simulated(options, split, most=None):
+    """Returns the simulated pictures of a split, of those to draw at most so many, and their labels if known."""
     if options.simulated:
-        return Sides(found(options, options.simulated, split).images, real.images, {}, real.labels)
+        return found(options, options.simulated, split).images, {}
     if options.channels != "1":
         raise InputError("The simulators draw in grey; use --channels 1, or --simulated with pictures in colour.")
-    pictures, labels = simulate(options, *((options.count, 0) if split == "train" else (max(1, options.count // 5), 1)))
-    return Sides(pictures, real.images, labels, real.labels)
+    count, seed = (options.count, 0) if split == "train" else (max(1, options.count // 5), 1)
+    return simulate(options, min(count, most or count), seed)
 
 
 def found(options, path, split):
@@ -137,10 +143,8 @@ CHANGES = {  # functions from simulated and refined pictures to how much was cha
 
 def refinements(config, count=24):
     """Returns a function from the GAN to a sheet of held-out pictures: simulated, refined, and the nearest real."""
-    drawn = load_sides(config.simulation, "test").simulated
-    simulated = scale(drawn[np.arange(min(count, len(drawn)))])
-    real = found(config.simulation, config.simulation.real, "train").images
-    real = real[np.arange(min(10_000, len(real)))]
+    simulated = scale(first(load_simulated(config.simulation, "test", most=count)[0], count))
+    real = first(found(config.simulation, config.simulation.real, "train").images, 10_000)
 
     def draw(gan):
         refined = sample(gan.generator, simulated)
@@ -154,8 +158,3 @@ def nearest(pictures, real):
     flat, others = (each.reshape(len(each), -1).astype(np.float32) for each in (pictures, real))
     distances = (others**2).sum(axis=1) - 2 * flat @ others.T
     return real[distances.argmin(axis=1)]
-
-
-def first_pictures(batches):
-    """Returns a sheet of what the networks are fed: simulated and real ones side by side, of which none is a pair."""
-    return side_by_side(*batches.first(min(30, batches.count)))

@@ -14,10 +14,10 @@ from common import evaluate, pictures
 from common.arguments import parse
 from common.cli import refuse_existing
 from common.errors import InputError
-from common.files import whole
+from common.files import whole, writing_to
 from common.gan import sample
 from common.options import Count, Seed
-from common.run import default_folder, load_generator, shown
+from common.run import shown
 from data_prep.batches import scale, unscale
 
 from . import data
@@ -44,9 +44,7 @@ def export(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} export", export.__doc__, {"export": ExportOptions}, arguments)
     if options.out is None:
         raise InputError("export needs a folder to write to: --out FOLDER.")
-    folder = options.run_folder or default_folder(name)
-    refiner = load_generator(folder / "generator.keras", name)
-    simulation = evaluate.part_of(evaluate.read_config(folder / "config.json"), data.SimulationOptions)
+    _, refiner, simulation = evaluate.trained(name, options.run_folder, data.SimulationOptions)
     if simulation.simulated:
         raise InputError("This run refines pictures of a folder, which have no labels here; use the action apply.")
     files = [options.out / f"{index:05d}.png" for index in range(options.count)]
@@ -54,10 +52,8 @@ def export(name, arguments):
         refuse_existing([*files, options.out / "labels.csv"])
     drawn, labels = data.simulate(simulation, options.count, FIRST_SEED + options.seed)
     refined = unscale(sample(refiner, scale(drawn)))
-    try:
+    with writing_to(options.out):
         write(options.out, files, refined, labels)
-    except OSError as error:
-        raise InputError(f"{options.out} cannot be written ({error.strerror}); choose another --out.") from error
     print(f"{options.count} refined pictures and labels.csv in {shown(options.out)}")
 
 

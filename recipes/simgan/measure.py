@@ -7,22 +7,19 @@
 """
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated
 
 import keras
 import numpy as np
-import tyro
 from keras import layers
 
 from common import evaluate as scores
-from common import evaluation, extractors
+from common import evaluation
 from common.arguments import parse
 from common.gan import sample
 from common.metrics import mean_difference
 from common.options import Count
-from common.run import default_folder, load_generator, shown
-from data_prep.batches import scale, unscale
+from common.run import shown
+from data_prep.batches import first, scale, unscale
 
 from . import data
 
@@ -30,15 +27,11 @@ EPOCHS = 5  # of every network that measures
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(scores.MeasureOptions):
     """Options of the action evaluate."""
 
     seeds: Count = 3  # networks for each number; their mean and standard deviation are printed
     pictures: Count = 10_000  # of each kind to learn from and to measure on, at most
-    extractor: scores.ExtractorName = None
-    """whose features are compared; by default garments for the embedded data, else inception"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose refiner is measured; by default runs/RECIPE in the project"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +45,7 @@ class Kind:
 def evaluate(name, arguments):
     """Measures what refined pictures are worth beside raw ones."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or default_folder(name)
-    refiner = load_generator(folder / "generator.keras", name)
-    simulation = scores.part_of(scores.read_config(folder / "config.json"), data.SimulationOptions)
+    folder, refiner, simulation = scores.trained(name, options.run_folder, data.SimulationOptions)
     train, test = (data.load_sides(simulation, split) for split in ("train", "test"))
     raw, real = (
         Kind(*(first(getattr(sides, key), options.pictures) for sides in (train, test)))
@@ -68,15 +59,13 @@ def evaluate(name, arguments):
             numbers = [run[key] for run in runs]
             values[f"{key}, {kind}"] = float(np.mean(numbers))
             values[f"{key}, {kind}, deviation"] = float(np.std(numbers))
-    contract = with_frechet(values, (raw, refined, real), simulation, options.extractor)
-    result = evaluation.Scores(values, contract)
-    result.write(folder / "scores.json")
-    print(f"{name}, {shown(folder)}, {len(raw.test)} simulated and {len(real.test)} real held-out pictures")
-    print(f"{result.text()}\nStored in {shown(folder / 'scores.json')}")
-
-
-def first(pictures, most):
-    return pictures[np.arange(min(most, len(pictures)))]
+    described = str(simulation.real or "garments")
+    kinds = {f"Fréchet distance, {kind}": each.test for kind, each in (("raw", raw), ("refined", refined))}
+    distances, contract = evaluation.frechet_distances(
+        real.test, kinds, described, options.extractor, simulation.is_embedded
+    )
+    head = f"{name}, {shown(folder)}, {len(raw.test)} simulated and {len(real.test)} real held-out pictures"
+    scores.report(evaluation.Scores({**values, **distances}, contract), folder, head)
 
 
 # Networks that measure ------------------------------------------------------------------------------------------------
@@ -150,18 +139,3 @@ def told_apart(pictures, real, seed):
     fit(network, both, is_real.reshape(-1))
     both, is_real = data.labelled(pictures.test, real.test)
     return accuracy(network, both, is_real.reshape(-1))
-
-
-# Fréchet distance -----------------------------------------------------------------------------------------------------
-
-
-def with_frechet(values, kinds, simulation, extractor):
-    """Adds the Fréchet distances of raw and refined pictures to real ones; returns the contract of the scores."""
-    raw, refined, real = kinds
-    name = extractor or ("garments" if simulation.is_embedded else extractors.INCEPTION)
-    described = str(simulation.real or "garments")
-    for kind, pictures in (("raw", raw), ("refined", refined)):
-        found = evaluation.with_frechet({}, (real.test, pictures.test), described, name, bool(extractor))
-        if "frechet" in found.values:
-            values[f"Fréchet distance, {kind}"] = found.values["frechet"]
-    return found.contract

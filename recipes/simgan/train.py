@@ -19,6 +19,7 @@ from common.layers import reflect, residual_block
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator
 from common.options import Count, Rate, Seed, Weight
+from common.run import first_side_by_side
 
 from . import data, export, measure
 
@@ -108,10 +109,9 @@ def train(config, run):
     gan = SimGAN(refiner, discriminator, config.seed, options)
     if run.is_new:
         pretrain(gan, batches, config)
-    k_g, k_d = config.steps
     optimizers = (keras.optimizers.Adam(config.learning_rate, 0.5) for _ in range(2))
-    gan.compile(NonSaturating(), *optimizers, generator_steps=k_g, discriminator_steps=k_d)
-    run.fit(gan, batches, draw=data.refinements(config), columns=12, show=data.first_pictures)
+    gan.compile(NonSaturating(), *optimizers, generator_steps=config.steps[0], discriminator_steps=config.steps[1])
+    run.fit(gan, batches, draw=data.refinements(config), columns=12, show=first_side_by_side)
     return gan
 
 

@@ -10,11 +10,11 @@ import tyro
 from common import extractors, gan, metrics
 from common.arguments import parse
 from common.errors import InputError
-from common.evaluate import image_options, read_config
+from common.evaluate import trained
 from common.gan import latent_dim_of
 from common.latents import draw_latents
 from common.options import Count, Seed
-from common.run import default_folder, load_generator, shown
+from common.run import shown
 from data_prep import images
 from data_prep.batches import unscale
 
@@ -40,9 +40,7 @@ def evaluate(name, arguments):
     https://arxiv.org/abs/1712.04086, section 4.2.
     """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or default_folder(name)
-    generator = load_generator(folder / "generator.keras", name)
-    planes = image_options(read_config(folder / "config.json"))
+    folder, generator, planes = trained(name, options.run_folder, images.ImageOptions)
     train, test = (data.grey(images.load(planes, split)) for split in ("train", "test"))
     classifier = classifier_of(train.class_names)
     samples = gan.sample(generator, draw_latents(options.samples, latent_dim_of(generator), options.seed))

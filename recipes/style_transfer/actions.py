@@ -1,20 +1,18 @@
 """What one does with two translators: apply them to new pictures, and measure them where the truth is known."""
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-import tyro
 
 from common import evaluate as scores
-from common import evaluation, extractors, translate
+from common import evaluation, translate
 from common.arguments import parse
 from common.gan import sample
 from common.metrics import mean_difference, target_scores
 from common.options import Count
-from common.run import default_folder, load_generator, shown
-from data_prep.batches import scale, unscale
+from common.run import shown
+from data_prep.batches import first, scale, unscale
 
 from . import data
 
@@ -28,14 +26,10 @@ class ApplyOptions(translate.ApplyOptions):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(scores.MeasureOptions):
     """Options of the action evaluate."""
 
     samples: Count = 2000  # held-out pictures of each kind, at most
-    extractor: scores.ExtractorName = None
-    """whose features are compared; by default garments for the embedded data, else inception"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generators translate; by default runs/RECIPE in the project"""
 
 
 def apply(name, arguments):
@@ -50,10 +44,8 @@ def translator(generator, to):
 def evaluate(name, arguments):
     """Measures the way there and back, and, where true drawings are known, the distance to them."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or default_folder(name)
-    generator = load_generator(folder / "generator.keras", name)
-    domains = scores.part_of(scores.read_config(folder / "config.json"), data.DomainOptions)
-    a, b = (domain[np.arange(min(options.samples, len(domain)))] for domain in data.load_domains(domains, "test"))
+    folder, generator, domains = scores.trained(name, options.run_folder, data.DomainOptions)
+    a, b = (first(domain, options.samples) for domain in data.load_domains(domains, "test"))
     as_b, as_a = translated(generator, "paintings", a), translated(generator, "photos", b)
     values = {
         "cycle error, photos": mean_difference(a, translated(generator, "photos", as_b)),
@@ -61,16 +53,12 @@ def evaluate(name, arguments):
     }
     if domains.is_embedded:
         values |= against_truth(a, b, as_b, data.load_domains(domains, "train"))
-    result = evaluation.with_frechet(
-        values,
-        (b, as_b),
-        str(domains.paintings or domains.dataset),
-        options.extractor or ("garments" if domains.is_embedded else extractors.INCEPTION),
-        is_wanted=bool(options.extractor),
+    described = str(domains.paintings or domains.dataset)
+    distances, contract = evaluation.frechet_distances(
+        b, {"frechet": as_b}, described, options.extractor, domains.is_embedded
     )
-    result.write(folder / "scores.json")
-    print(f"{name}, {shown(folder)}, {len(a)} photos and {len(b)} paintings\n{result.text()}")
-    print(f"Stored in {shown(folder / 'scores.json')}")
+    result = evaluation.Scores({**values, **distances}, contract)
+    scores.report(result, folder, f"{name}, {shown(folder)}, {len(a)} photos and {len(b)} paintings")
 
 
 def translated(generator, to, pictures):

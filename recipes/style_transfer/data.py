@@ -12,7 +12,7 @@ from common.errors import InputError
 from common.gan import sample
 from common.pictures import side_by_side
 from data_prep import decode, images, pairs
-from data_prep.batches import Batches, scale
+from data_prep.batches import Batches, first, scale
 
 CROPS = 1000  # of a single painting in an epoch
 
@@ -169,7 +169,7 @@ def load(config):
 def translations(config, count=16):
     """Returns a function from the GAN to a sheet: photo, as a painting, and back; painting, as a photo, and back."""
     domains = load_domains(config.domains, "test")
-    a, b = (scale(domain[np.arange(min(count, len(domain)))]) for domain in domains)
+    a, b = (scale(first(domain, count)) for domain in domains)
 
     def draw(gan):
         to_b, to_a = gan.translators
@@ -179,8 +179,3 @@ def translations(config, count=16):
         return side_by_side(*(column[:rows] for column in (a, as_b, back_a, b, as_a, back_b)))
 
     return draw
-
-
-def first_pictures(batches):
-    """Returns a sheet of what the networks are fed: photos and paintings side by side, of which none is a pair."""
-    return side_by_side(*batches.first(min(30, batches.count)))

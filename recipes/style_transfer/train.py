@@ -18,6 +18,7 @@ from common.layers import judge_patches, patch_halvings, residual_translation
 from common.losses import LeastSquares, l1_distance
 from common.networks import Discriminator, Generator, as_one_player, halvings
 from common.options import Count, Rate, Seed, Weight
+from common.run import first_side_by_side
 from common.schedules import ConstantThenLinear
 
 from . import actions, data
@@ -110,7 +111,7 @@ def train(config, run):
     )
     rate = ConstantThenLinear(config.learning_rate, config.epochs * len(batches))
     gan.compile(LeastSquares(), keras.optimizers.Adam(rate, 0.5), keras.optimizers.Adam(rate, 0.5))
-    run.fit(gan, batches, draw=data.translations(config), columns=12, show=data.first_pictures)
+    run.fit(gan, batches, draw=data.translations(config), columns=12, show=first_side_by_side)
     return gan
 
 
