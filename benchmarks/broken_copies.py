@@ -114,6 +114,27 @@ MISTAKES = (
         "tests/test_style_transfer.py::test_each_side_is_shuffled_on_its_own_and_all_are_seen",
     ),
     Mistake(
+        "several devices that all train on the same fakes",
+        "common/backend.py",
+        "return draw((count * context.num_replicas_in_sync, *rest), **options)[start : start + count]",
+        "return draw((count, *rest), **options)",
+        "tests/test_devices.py::test_each_device_draws_rows_of_its_own",
+    ),
+    Mistake(
+        "gradients of several devices added up instead of averaged",
+        "common/backend.py",
+        "share = value / tf.distribute.get_strategy().num_replicas_in_sync",
+        "share = value",
+        "tests/test_devices.py::test_losses_are_those_of_one_device_also_when_continued_on_one",
+    ),
+    Mistake(
+        "several devices that shift the order of the data by an epoch",
+        "common/callbacks.py",
+        "        self.batches.epoch = epoch\n",
+        "        pass\n",
+        "tests/test_devices.py::test_losses_are_those_of_one_device_also_when_continued_on_one",
+    ),
+    Mistake(
         "a rate that does not fall",
         "common/schedules.py",
         "return self.rate * ops.clip(left, 0.0, 1.0)",

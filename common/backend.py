@@ -6,14 +6,20 @@ This is the only module that imports a framework. Keras does everything else on 
 - `input_gradients(function, inputs)`: the gradients of a sum of outputs with respect to `inputs`, themselves
   differentiable, for penalties on the discriminator's slope.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
-- `many_steps_per_execution`: whether Keras' trainer takes more than one step at a time.
+- `plays_many_rounds()`: whether Keras' trainer takes more than one step at a time.
 - `fetch_state(model)`: writes the state of a training under way into the model's variables, before a callback reads or
   sets them.
 - `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
+- `device_count()`, `distributed(count)`: how many devices this host has; the context in which networks are built and
+  trained so that each batch is spread over so many of them.
+- `draw_rows(draw, shape, **options)`: `draw(shape, **options)`, of which each device gets other rows.
+- `join(address, hosts, host, …)`, `hosts()`, `gather(array)`, `tells_of_lost_host(error)`: several hosts that
+  train together; which one this is of how many; what each of them has; whether an error means that one is gone.
 - `set_random_seed(seed)`: as `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
 - `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
 """
 
+import contextlib
 import random
 
 import keras
@@ -28,6 +34,33 @@ def samples(batch):
     return parts[0] if len(parts) == 1 else parts
 
 
+# What is so wherever there is one device or one host.
+
+
+def distributed(count):
+    return contextlib.nullcontext()
+
+
+def draw_rows(draw, shape, **options):
+    return draw(shape, **options)
+
+
+def join(address, hosts, host, patience, seconds):
+    raise NotImplementedError
+
+
+def hosts():
+    return 0, 1
+
+
+def gather(array):
+    return array[None]
+
+
+def tells_of_lost_host(error):
+    return False
+
+
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
@@ -39,7 +72,9 @@ if keras.backend.backend() == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             value = loss()
-        return value, tape.gradient(value, values)
+            # Keras' optimizers add up the gradients of all devices, each of which sees its part of the batch.
+            share = value / tf.distribute.get_strategy().num_replicas_in_sync
+        return value, tape.gradient(share, values)
 
     def input_gradients(function, inputs):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -51,15 +86,39 @@ if keras.backend.backend() == "tensorflow":
         def train_step(self, batch):
             return self.update(samples(batch))
 
-    many_steps_per_execution = True
+    def plays_many_rounds():
+        return not is_distributed()  # the loop of steps cannot hold what the devices exchange
 
     def compiles_with_xla():
         # On a CPU the plain graph has the faster convolutions, on an accelerator XLA (benchmarks/throughput.py).
-        return bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_physical_devices("GPU")) and not is_distributed()
+
+    def is_distributed():
+        return tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def device():
         gpus = tf.config.list_physical_devices("GPU")
         return tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else "CPU"
+
+    def device_count():
+        return len(logical_devices())
+
+    def logical_devices():
+        return tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+
+    def distributed(count):
+        if count == 1:
+            return contextlib.nullcontext()
+        return tf.distribute.MirroredStrategy([device.name for device in logical_devices()[:count]]).scope()
+
+    def draw_rows(draw, shape, **options):
+        # Every device has the same seed: each draws for the whole batch and takes its part.
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return draw(shape, **options)
+        count, *rest = shape
+        start = context.replica_id_in_sync_group * count
+        return draw((count * context.num_replicas_in_sync, *rest), **options)[start : start + count]
 
     def fetch_state(model):
         pass
@@ -74,6 +133,7 @@ if keras.backend.backend() == "tensorflow":
 
 elif keras.backend.backend() == "jax":
     import jax
+    from jax.experimental import multihost_utils
 
     version = jax.__version__
     _state = []  # the variables that the loss being differentiated may change
@@ -121,7 +181,8 @@ elif keras.backend.backend() == "jax":
                 logs = self.update(samples(batch))
                 return logs, tuple([v.value for v in group] for group in groups)
 
-    many_steps_per_execution = True
+    def plays_many_rounds():
+        return True
 
     def compiles_with_xla():
         return True  # JAX compiles with nothing else
@@ -129,6 +190,45 @@ elif keras.backend.backend() == "jax":
     def device():
         first = jax.devices()[0]
         return "CPU" if first.platform == "cpu" else first.device_kind
+
+    def device_count():
+        return jax.local_device_count()
+
+    def distributed(count):
+        if count == 1 and hosts()[1] == 1:
+            return contextlib.nullcontext()
+        chosen = [
+            f"{device.platform}:{device.id}"
+            for host in range(hosts()[1])
+            for device in [device for device in jax.devices() if device.process_index == host][:count]
+        ]
+        # `Batches` hands each host its own part.
+        return keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False).scope()
+
+    def draw_rows(draw, shape, **options):
+        # Left to itself the compiler spreads real samples only, and every device makes all of the fake ones.
+        rows = draw(shape, **options)
+        distribution = keras.distribution.distribution()
+        if distribution is None:
+            return rows
+        return keras.distribution.distribute_tensor(rows, distribution.get_data_layout(rows.shape))
+
+    def join(address, hosts, host, patience, seconds):
+        jax.distributed.initialize(
+            address, hosts, host, initialization_timeout=seconds, heartbeat_timeout_seconds=patience
+        )
+
+    def hosts():
+        if not jax.distributed.is_initialized():
+            return 0, 1  # not asked of JAX, which would take hold of the hardware
+        return jax.process_index(), jax.process_count()
+
+    def gather(array):
+        return np.asarray(multihost_utils.process_allgather(array)).reshape(hosts()[1], *array.shape)
+
+    def tells_of_lost_host(error):
+        # They come as errors of JAX or as a plain ValueError.
+        return any(engine in str(error) for engine in ("Gloo", "NCCL"))
 
     def fetch_state(model):
         model.jax_state_sync()  # within an epoch Keras keeps the state outside of the model
@@ -163,13 +263,17 @@ elif keras.backend.backend() == "torch":
         def train_step(self, batch):
             return self.update(samples(batch))
 
-    many_steps_per_execution = False
+    def plays_many_rounds():
+        return False
 
     def compiles_with_xla():
         return False
 
     def device():
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+
+    def device_count():
+        return 1  # Keras distributes no training on PyTorch
 
     def fetch_state(model):
         pass

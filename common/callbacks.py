@@ -3,6 +3,8 @@
 import csv
 import math
 import shutil
+import signal
+import threading
 import time
 
 import keras
@@ -13,6 +15,47 @@ from common.errors import InputError
 from common.evaluation import Scores, of_generator
 from common.files import whole
 from data_prep.skipped import write_skipped
+
+
+class StopOnInterrupt(keras.callbacks.Callback):
+    """Lets Ctrl-C end the training by the next step: Keras drops what is raised while it waits for a step's logs."""
+
+    def on_train_begin(self, logs=None):
+        self.is_interrupted = False
+        self.before = signal.getsignal(signal.SIGINT)
+        # Elsewhere, and where it is ignored as in a shell's background, there is nothing to catch.
+        self.is_watching = threading.current_thread() is threading.main_thread() and callable(self.before)
+        if self.is_watching:
+            signal.signal(signal.SIGINT, self._remember)
+
+    def _remember(self, number, frame):
+        self.is_interrupted = True
+        self.before(number, frame)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.is_interrupted:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, logs=None):
+        if self.is_watching:
+            signal.signal(signal.SIGINT, self.before)
+
+
+class DataEpoch(keras.callbacks.Callback):
+    """Tells the data which epoch begins, on which its order depends.
+
+    Else it would count for itself, and wrongly: before a training on several devices Keras looks at a batch.
+
+    Args:
+        batches: `Batches` that `fit` gets.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch
 
 
 class Throughput(keras.callbacks.Callback):
@@ -68,7 +111,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         for variable in self.model.variables:
-            if not np.all(np.isfinite(keras.ops.convert_to_numpy(variable.value))):
+            if not np.all(np.isfinite(variable.numpy())):
                 raise InputError(
                     f"The weights {variable.path} are no longer finite after epoch {epoch + 1}, so training stopped; "
                     f"the checkpoint is that of epoch {epoch}: {self.ADVICE}."

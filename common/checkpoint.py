@@ -3,7 +3,6 @@
 import zipfile
 
 import numpy as np
-from keras import ops
 
 from common import backend
 from common.errors import InputError
@@ -57,5 +56,5 @@ def load(path, gan):
 
 
 def as_stored(variable):
-    array = ops.convert_to_numpy(variable.value)
+    array = variable.numpy()
     return array.astype("float32") if array.dtype.name == "bfloat16" else array  # NumPy's files know no bfloat16

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tyro
 
-from common import evaluate, pictures
+from common import devices, evaluate, pictures
 from common.arguments import fail, parse
 from common.errors import InputError
 from common.files import writing_to
@@ -43,6 +43,8 @@ class RunOptions:
     """the framework that computes; installed when missing"""
     policy: Annotated[str, tyro.conf.arg(metavar="{float32,mixed_bfloat16}")] = "float32"
     """the numbers that the networks compute in"""
+    spread: devices.DeviceOptions = devices.DeviceOptions()
+    """which devices share each batch"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +90,10 @@ def main(train, config_class, package, actions=None):
                 f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
             )
     except InputError as error:
-        sys.exit(fail(error))
+        devices.end(fail(error))
     except KeyboardInterrupt:
         print("\nStopped. The finished epochs are stored: the same command continues after them.")
-        sys.exit(130)
+        devices.end(130)
 
 
 def train_run(name, train, config_class, arguments, actions):
@@ -101,22 +103,25 @@ def train_run(name, train, config_class, arguments, actions):
     set_policy(options.policy)
     if options.backend != keras.backend.backend():
         raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
-    folder = options.run_folder or default_folder(name)
     if options.patience and not options.evaluate_every:
         raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
-    run = Run(folder, name, config, options.restart, options.tensorboard)
-    run.patience = options.patience
-    if run.is_finished:
-        print(
-            f"{shown(folder)} is finished: {run.finished_epochs} epochs. Train on with --epochs, anew with --restart."
-        )
-        return
-    if options.evaluate_every:
-        # The extractor is loaded before `train` sets the seed: the weights that it draws first disturb nothing.
-        run.evaluation = (options.evaluate_every, evaluate.evaluator_in_training(config, options.extractor))
-    train(config, run)
-    run.finish()
-    report(name, run, options.run_folder, actions)
+    devices.join(options.spread)
+    with devices.ending_together(), devices.own_folder(options.run_folder or default_folder(name)) as folder:
+        count = devices.device_count(options.spread)
+        run = Run(folder, name, config, options.restart, options.tensorboard)
+        if run.is_finished:
+            done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."
+            print(f"{done} Train on with --epochs, anew with --restart.")
+            return
+        run.patience = options.patience
+        run.device_count = count
+        if options.evaluate_every:
+            # The extractor is loaded before `train` sets the seed: the weights that it draws first disturb nothing.
+            run.evaluation = (options.evaluate_every, evaluate.evaluator_in_training(config, options.extractor))
+        with devices.spread(count):
+            train(config, run)
+        run.finish()
+        report(name, run, options.run_folder, actions)
 
 
 def report(name, run, folder, actions):

@@ -122,7 +122,7 @@ class LabelNoise(Around):
 
     def discriminator(self, real, fake):
         shape = (ops.shape(real)[0],) + (1,) * (len(real.shape) - 1)
-        is_swapped = keras.random.uniform(shape, seed=self.seed_generator) < self.share
+        is_swapped = backend.draw_rows(keras.random.uniform, shape, seed=self.seed_generator) < self.share
         return self.loss.discriminator(ops.where(is_swapped, fake, real), ops.where(is_swapped, real, fake))
 
 
@@ -151,7 +151,8 @@ class InstanceNoise(layers.Layer):
     def call(self, samples, training=False):
         if not training:
             return samples
-        noise = keras.random.normal(ops.shape(samples), dtype=samples.dtype, seed=self.seed_generator)
+        shape = ops.shape(samples)
+        noise = backend.draw_rows(keras.random.normal, shape, dtype=samples.dtype, seed=self.seed_generator)
         return samples + ops.cast(self.deviation, samples.dtype) * noise
 
     def get_config(self):

@@ -114,7 +114,7 @@ class GAN(backend.Model):
         optimizer.build(self.trainable_variables)
         if jit_compile == "auto":
             jit_compile = backend.compiles_with_xla() and not kwargs.get("run_eagerly", False)
-        if not backend.many_steps_per_execution:
+        if not backend.plays_many_rounds():
             steps_per_execution = 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps_per_execution, **kwargs)
 
@@ -166,7 +166,8 @@ class GAN(backend.Model):
 
     def latents(self, count):
         """Draws `count` latents from a standard normal distribution, new ones on every call."""
-        return keras.random.normal((count, latent_dim_of(self.generator)), seed=self.seed_generator)
+        shape = (count, latent_dim_of(self.generator))
+        return backend.draw_rows(keras.random.normal, shape, seed=self.seed_generator)
 
     def sample(self, latents, labels=None, batch_size=256, training=False):
         """Returns the samples of fixed `latents` as a NumPy array, from the averaged weights where there are any.

@@ -69,7 +69,7 @@ class GradientPenalty(Penalty):
 
     def __call__(self, judge, real, fake, seed):
         count = ops.shape(keras.tree.flatten(real)[0])[0]
-        share = keras.random.uniform((count,), seed=seed)
+        share = backend.draw_rows(keras.random.uniform, (count,), seed=seed)
 
         def mix(real, fake):
             if not is_float(real):

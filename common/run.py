@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from common import backend, callbacks, checkpoint, pictures, places
+from common import backend, callbacks, checkpoint, devices, pictures, places
 from common.errors import InputError
 from common.files import whole
 from common.gan import class_count_of, latent_dim_of
@@ -25,6 +25,7 @@ PROJECT = Path(__file__).parent.parent
 GRID_COUNT = 64  # samples in the grid of an epoch
 MOST_ROWS = 10  # of it, if each is a class
 SPARE_BYTES = 50e6  # for pictures and logs
+CONTINUED_FROM = ("config.json", "checkpoint.npz", "log.csv", "scores.json", "best_scores.json")
 
 
 class Run:
@@ -51,6 +52,7 @@ class Run:
         self.tensorboard = tensorboard
         self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate`, if scores are wanted while training
         self.patience = 0  # evaluations without a better score after which training ends; 0 is never
+        self.device_count = 1  # of this host, which share each batch
         self.identity = {
             "recipe": name,
             "backend": keras.backend.backend(),
@@ -61,6 +63,8 @@ class Run:
         self._make_and_lock()
         if restart and (self.folder / "config.json").exists():
             self._move_aside()
+        devices.refuse_differing("its options or its versions", self._shared_identity())
+        devices.copy_from_first(self.folder, CONTINUED_FROM)
         self._read()
 
     # Opening ----------------------------------------------------------------------------------------------------
@@ -147,10 +151,17 @@ class Run:
 
         Args:
             gan: a compiled `GAN`.
-            batches: `Batches`; they shuffle themselves by seed and epoch, so Keras is told not to.
+            batches: `Batches`; they shuffle themselves by seed and epoch, so Keras is told not to. Each host of a run
+                takes its part of each of them.
             draw, columns, controls: see `callbacks`.
             show: see `resume`.
+
+        Raises:
+            InputError: if the devices cannot share a batch equally, or the hosts have not got the same data.
         """
+        devices.refuse_uneven(batches, gan, self.device_count)
+        devices.refuse_differing("its data", batches.sizes)
+        batches.shard = backend.hosts()
         return gan.fit(
             batches,
             initial_epoch=self.resume(gan, batches, show),
@@ -191,6 +202,8 @@ class Run:
         """
         seed = getattr(self.config, "seed", 0)
         return [
+            callbacks.StopOnInterrupt(),
+            callbacks.DataEpoch(batches),
             callbacks.Throughput(batches.batch_size),
             callbacks.StopOnNonFinite(),
             callbacks.SkippedFiles(self.folder, batches),
@@ -210,6 +223,11 @@ class Run:
         every, evaluator = self.evaluation
         return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "ema", 0), seed)]
 
+    def _shared_identity(self):
+        """Returns what all hosts of a run have to have in common, as paths are not."""
+        versions = {"keras": keras.__version__, "framework": backend.version}
+        return {**self.identity, **plain(self.config, shown_path=lambda path: None), **versions}
+
     @property
     def verbose(self):
         """A progress bar in a terminal, a line an epoch in a file."""
@@ -226,6 +244,10 @@ class Run:
         self.finished_epochs = len(grids)
         self._store()
 
+    def _devices(self):
+        count = self.device_count * backend.hosts()[1]
+        return backend.device() if count == 1 else f"{count} × {backend.device()}"
+
     def _card(self, last_grid):
         rows = callbacks.read_log(self.folder / "log.csv")
         minutes = sum(row["seconds"] for row in rows) / 60
@@ -240,7 +262,7 @@ class Run:
 | seed | {getattr(self.config, "seed", "none")} |
 | backend | {keras.backend.backend()} {backend.version}, Keras {keras.__version__}, policy {self.identity["policy"]} |
 | versions | Python {platform.python_version()}, NumPy {np.__version__} |
-| machine | {backend.device()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()} |
+| machine | {self._devices()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()} |
 | minutes of training | {minutes:.1f} |
 | final losses | {losses} |
 
@@ -301,12 +323,12 @@ def fixed_latents(gan, seed, count=GRID_COUNT):
     return draw_latents(count, latent_dim_of(gan.generator), seed)
 
 
-def plain(config):
+def plain(config, shown_path=lambda path: str(path.resolve())):
     """Returns a dataclass, its parts merged into it, as what JSON can hold; paths are absolute."""
     flat = {}
     for name, value in dataclasses.asdict(config).items():
         flat.update(value if isinstance(value, dict) else {name: value})
-    return json.loads(json.dumps(flat, default=lambda path: str(path.resolve())))
+    return json.loads(json.dumps(flat, default=shown_path))
 
 
 def refuse_full_disk(folder, gan):

@@ -49,7 +49,9 @@ class Batches(keras.utils.PyDataset):
         augment: an `Augmentation`, or another function `(batch, rng)` from a batch as stored to a changed one.
         paired: bool; False for arrays of unlike lengths that do not belong together sample by sample. Each gets an
             order of its own, and the shorter ones begin anew within an epoch.
-        shard: `(index, count)`, which part of each epoch this host gets of how many.
+
+    The attribute `shard` is `(index, count)`, which part of each batch this host gets of how many: `Run.fit` sets it.
+    The parts in their order are the batch of one host, so the number of hosts changes nothing.
 
     Raises:
         InputError: if a batch is larger than the data.
@@ -70,7 +72,6 @@ class Batches(keras.utils.PyDataset):
         order=None,
         augment=None,
         paired=True,
-        shard=(0, 1),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -81,7 +82,7 @@ class Batches(keras.utils.PyDataset):
         self.order = order
         self.augment = augment
         self.paired = paired
-        self.shard = shard
+        self.shard = (0, 1)
         self.epoch = 0
         self._arrays = keras.tree.flatten(samples)
         self._draw_orders()
@@ -101,9 +102,7 @@ class Batches(keras.utils.PyDataset):
         else:
             longest = max(len(array) for array in self._arrays)
             orders = [repeated(rng, np.arange(len(array)), longest) for array in self._arrays]
-        index, hosts = self.shard
-        share = len(orders[0]) // hosts
-        self._orders = [order[index::hosts][:share] for order in orders]
+        self._orders = orders
 
     def on_epoch_begin(self):
         self._draw_orders()
@@ -122,8 +121,11 @@ class Batches(keras.utils.PyDataset):
         return self.transform(batch)
 
     def _rows(self, index):
-        """Returns which rows of each array make a batch."""
-        return [order[index * self.batch_size : (index + 1) * self.batch_size] for order in self._orders]
+        """Returns which rows of each array make this host's part of a batch."""
+        host, hosts = self.shard
+        size = self.batch_size // hosts
+        start = index * self.batch_size + host * size
+        return [order[start : start + size] for order in self._orders]
 
     def _prefetch(self, index):
         for array, rows in zip(self._arrays, self._rows(index), strict=True):
@@ -144,9 +146,12 @@ class Batches(keras.utils.PyDataset):
 
     def first(self, count):
         """Returns `count` samples of the first epoch, as they are fed."""
-        return Batches(
-            self.samples, count, self.seed, self.transform, self.order, self.augment, self.paired, self.shard
-        )[0]
+        return Batches(self.samples, count, self.seed, self.transform, self.order, self.augment, self.paired)[0]
+
+    @property
+    def sizes(self):
+        """Length and shape of each array, which tell whether two hosts have the same data."""
+        return [(len(array), *array.shape[1:]) for array in self._arrays]
 
     @property
     def sample_shape(self):

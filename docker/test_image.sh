@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# Builds the image `cpu` without a Docker engine, by buildah, and tries it as a user would: one epoch of dcgan and the quick
-# tests, as a user without rights. Looks at the owner of what was written and at the exit codes.
+# Builds the image `cpu` without a Docker engine, by buildah, and tries it as a user would: one epoch of dcgan, Ctrl-C, every
+# recipe for a moment, the quick tests, all as a user without rights. Looks at the owner of what was written and at the
+# exit codes.
 #
 #   docker/test_image.sh [BASE_IMAGE]
 #
 # Without BASE_IMAGE the base is made of Debian's packages by debootstrap, as a registry of images may be out of reach.
-# Says so and ends with 0 where it cannot run: it needs root, buildah and debootstrap.
+# Says so and ends with 0 where it cannot run: it needs root, buildah, debootstrap, Debian's packages, pip's index, and disk.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 user=12345:12345 # nobody's number, as the caller's is in an image
 
-for tool in buildah debootstrap; do
-    if ! command -v "$tool" >/dev/null; then
-        echo "Skipped the test of the image: $tool is not installed (on Debian: apt install buildah debootstrap)."
-        exit 0
-    fi
-done
-if [ "$(id -u)" != 0 ]; then
-    echo "Skipped the test of the image: only root can make one here."
+skip() {
+    echo "Skipped the test of the image: $1."
     exit 0
-fi
+}
+
+for tool in buildah debootstrap; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed (on Debian: apt install buildah debootstrap)"
+done
+[ "$(id -u)" = 0 ] || skip "only root can make one here"
 
 work=$(mktemp -d)
+[ "$(df --output=avail -B1G "$work" | tail -n 1)" -ge 25 ] || skip "it needs 25 GB in $work, where every layer is a copy"
 trap 'rm -rf -- "$work"' EXIT
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 in_storage() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
@@ -30,10 +31,8 @@ base=${1:-}
 if [ -z "$base" ]; then
     echo "== A base image of Debian's packages"
     packages=python3,python3-venv,python3-pip,ca-certificates
-    debootstrap --variant=minbase --include="$packages" bookworm "$work/debian" >"$work/log" || {
-        tail -n 5 "$work/log"
-        exit 1
-    }
+    debootstrap --variant=minbase --include="$packages" bookworm "$work/debian" >"$work/log" 2>&1 ||
+        skip "debootstrap did not get Debian's packages ($(tail -n 1 "$work/log"))"
     base=localhost/debian-python
     container=$(in_storage from scratch)
     in_storage add --quiet "$container" "$work/debian" / >/dev/null
@@ -51,6 +50,12 @@ while read -r folder; do
     folder=${folder%/simple} # an index of files beside it
     if [ -d "$folder" ]; then reach+=(--volume "$folder:$folder:ro"); fi
 done < <(grep -oE '/[^ :]+' "$work/pip.conf" | sed 's#^//*#/#' | sort -u)
+
+container=$(in_storage from "$base")
+in_storage run "${reach[@]}" "$container" -- python3 -m pip download --no-deps --dest /tmp/reach \
+    "$(grep -o 'tyro==[0-9.]*' "$root/pyproject.toml")" >"$work/log" 2>&1 ||
+    skip "a container does not run here, or pip does not reach its index in it ($(tail -n 1 "$work/log"))"
+in_storage rm "$container" >/dev/null
 
 echo "== The image"
 in_storage build --format docker --quiet "${reach[@]}" --build-arg BASE_IMAGE="$base" --build-arg EXTRA=test \
@@ -72,6 +77,26 @@ code=0
 run /project/docker/entrypoint.sh dcgan --epochs 0 || code=$?
 [ "$code" = 2 ] || { echo "The exit code is $code, not 2."; exit 1; }
 echo "The exit code is 2."
+
+echo "== Ctrl-C"
+set -m # else what runs in the background ignores it
+run /project/docker/entrypoint.sh dcgan --filters 4 --classes bag --epochs 5000 --run-folder /runs/stopped >"$work/log" &
+running=$!
+set +m
+until [ -f "$work/runs/stopped/checkpoint.npz" ]; do
+    kill -0 "$running" 2>/dev/null || { cat "$work/log"; exit 1; }
+    sleep 1
+done
+pkill -INT --uid "${user%:*}" --full recipes.dcgan.train # as an engine hands it on
+code=0
+wait "$running" || code=$?
+tail -n 1 "$work/log"
+[ "$code" = 130 ] || { echo "The exit code is $code, not 130."; exit 1; }
+echo "The exit code is 130."
+
+echo "== Every recipe as user $user"
+run env KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 /opt/gan-cookbook/venv/bin/python -m pytest -q -p no:cacheprovider \
+    tests/test_recipes.py -k test_recipe_trains
 
 echo "== The quick tests as user $user, but for those that look at the checkout, which is not in the image"
 run env KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 /opt/gan-cookbook/venv/bin/python -m pytest -q -p no:cacheprovider \

@@ -84,14 +84,22 @@ def test_batch_larger_than_the_data():
         Batches(numbered(), batch_size=11)
 
 
-def test_shards_are_disjoint_and_of_one_length():
-    hosts = [raw(numbered(11), batch_size=2, seed=3, shard=(host, 3)) for host in range(3)]
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_parts_of_all_hosts_are_the_batches_of_one(paired):
+    samples = (np.arange(13), np.arange(100, 113 if paired else 107))
+    alone, *hosts = (Batches(samples, 6, seed=3, paired=paired) for _ in range(4))
+    for index, host in enumerate(hosts):
+        host.shard = (index, 3)
     for _ in range(2):
-        parts = [orders(host, 1)[0] for host in hosts]
-        assert [len(part) for part in parts] == [2, 2, 2]
-        assert len({number for part in parts for number in part}) == 6
-    alone = raw(numbered(11), batch_size=2, seed=3)
-    assert set(orders(hosts[0], 1)[0]) != set(orders(alone, 1)[0])
+        for batches in (alone, *hosts):
+            batches.on_epoch_begin()
+        assert {len(batches) for batches in (alone, *hosts)} == {2}
+        for index in range(2):
+            parts = [host[index] for host in hosts]
+            assert all(len(array) == 2 for part in parts for array in part)
+            whole = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+            assert all(map(np.array_equal, whole, alone[index]))
+            assert len(set(whole[0])) == 6  # no sample twice
 
 
 def test_arrays_without_pairs_get_orders_of_their_own():

@@ -1,7 +1,9 @@
 """The run folder: what is refused, what is kept, what stops a run."""
 
+import contextlib
 import dataclasses
 import json
+import signal
 
 import keras
 import numpy as np
@@ -235,3 +237,30 @@ def test_a_run_goes_on_after_its_recipe_got_an_option(train, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["finished_epochs"] == 2
     with pytest.raises(InputError, match=r"smoothing was 0\.0 and is 0\.1"):
         train(LaterConfig(epochs=3, smoothing=0.1))
+
+
+class Swallow(keras.callbacks.Callback):
+    """Drops an interruption, as Keras does while it waits for the logs of a step."""
+
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.steps == 2:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_that_keras_drops_ends_the_training(small_gan, points):
+    before = signal.getsignal(signal.SIGINT)
+    swallow = Swallow()
+    with pytest.raises(KeyboardInterrupt):
+        small_gan().fit(points, batch_size=8, epochs=9, verbose=0, callbacks=[swallow, callbacks.StopOnInterrupt()])
+    assert swallow.steps == 2
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_handler_of_an_interruption_is_put_back(small_gan, points):
+    before = signal.getsignal(signal.SIGINT)
+    small_gan().fit(points, batch_size=8, verbose=0, callbacks=[callbacks.StopOnInterrupt()])
+    assert signal.getsignal(signal.SIGINT) is before

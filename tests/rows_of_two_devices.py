@@ -1,0 +1,28 @@
+"""Draws six rows on two devices: prints how many each one made, and whether they are those of one device."""
+
+import keras
+import numpy as np
+
+from common import backend
+
+
+def draw(count):
+    seed = keras.random.SeedGenerator(3)
+    return backend.draw_rows(keras.random.normal, (count, 4), seed=seed)
+
+
+def parts():
+    """Returns what each device made."""
+    if keras.backend.backend() == "jax":
+        return [np.asarray(shard.data) for shard in draw(6).addressable_shards]
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    return [np.asarray(part) for part in strategy.experimental_local_results(strategy.run(lambda: draw(3)))]
+
+
+if __name__ == "__main__":
+    alone = keras.ops.convert_to_numpy(draw(6))
+    with backend.distributed(2):
+        found = parts()
+    print(*map(len, found), np.allclose(np.concatenate(found), alone))

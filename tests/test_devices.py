@@ -1,0 +1,272 @@
+"""Training on several devices and several hosts: the same losses, other parts of the data, the death of a host."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from common import backend, devices
+from common.devices import DeviceOptions
+from common.errors import InputError
+from data_prep.batches import Batches
+from tests.conftest import PROJECT
+
+BACKEND = keras.backend.backend()
+# TensorFlow's devices take batch norm each of their own part of a batch, so it is left out there.
+GAME = ["--filters", "4", "--classes", "bag", "--batch-size", "250"]
+WITHOUT_BATCH_NORM = {"GAN_COOKBOOK_WITHOUT_BATCH_NORM": "1"} if BACKEND == "tensorflow" else {}
+EPOCHS = 3
+
+on_several_devices = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch trains on one device here")
+on_several_hosts = pytest.mark.skipif(BACKEND != "jax", reason="several hosts train on JAX alone")
+
+
+def start(folder, *options, epochs=EPOCHS, count=2):
+    """Starts a training of dcgan on a CPU that counts as `count` devices."""
+    command = [sys.executable, "-m", "tests.on_virtual_devices", str(count), "recipes.dcgan.train", *GAME]
+    command += ["--backend", BACKEND, "--epochs", str(epochs), "--run-folder", str(folder), *map(str, options)]
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env={**os.environ, **WITHOUT_BATCH_NORM, "KERAS_BACKEND": BACKEND, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def answers(*processes, seconds=300):
+    """Waits for the processes; returns the exit code, output and errors of each."""
+    said = [process.communicate(timeout=seconds) for process in processes]
+    return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
+
+
+def train(folder, *options, **numbers):
+    ((code, output, errors),) = answers(start(folder, *options, **numbers))
+    assert code == 0, errors
+    return output
+
+
+def rows(folder):
+    path = folder / "log.csv"
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return [(float(row["d_loss"]), float(row["g_loss"])) for row in csv.DictReader(file)]
+
+
+def start_hosts(folder, options=((), ()), **numbers):
+    """Starts two hosts of one training; the second one has a run folder of its own, as another machine would."""
+    common = ["--hosts", 2, "--coordinator", f"127.0.0.1:{free_port()}"]
+    folders = [folder / "run", folder / "elsewhere"]
+    return [start(folders[host], *common, "--host", host, *options[host], count=1, **numbers) for host in range(2)]
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Returns the losses of a training on one device."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    train(folder)
+    return rows(folder)
+
+
+def close(losses, expected):
+    return np.allclose(losses, expected, rtol=1e-5, atol=1e-5)
+
+
+# Devices ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@on_several_devices
+def test_losses_are_those_of_one_device_also_when_continued_on_one(alone, tmp_path):
+    train(tmp_path / "run", "--devices", 2, epochs=EPOCHS - 1)
+    assert f"2 × {backend.device()}" in (tmp_path / "run" / "README.md").read_text("utf-8")
+    assert "Continuing" in train(tmp_path / "run", "--devices", 1)
+    assert close(rows(tmp_path / "run"), alone)
+    assert not close(alone[0], alone[1])  # it would be seen
+
+
+@pytest.mark.slow
+@on_several_devices
+def test_each_device_draws_rows_of_its_own():
+    """Else the fakes of all devices would be the same ones, or each device would make all of them."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.on_virtual_devices", "2", "tests.rows_of_two_devices"],
+        cwd=PROJECT,
+        env={**os.environ, "KERAS_BACKEND": BACKEND},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout.split()) == (0, ["3", "3", "True"]), answer.stderr
+
+
+def test_more_devices_than_there_are():
+    with pytest.raises(InputError, match="--devices"):
+        devices.device_count(DeviceOptions(devices="64"))
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="the other backends can")
+def test_pytorch_says_that_it_cannot():
+    with pytest.raises(InputError, match="PyTorch trains on one device here; add --backend jax"):
+        devices.device_count(DeviceOptions(devices="2"))
+
+
+@pytest.mark.parametrize("wrong", ["0", "two", "-1", "1.5"])
+def test_what_is_no_number_of_devices(wrong):
+    with pytest.raises(InputError, match=f"--devices must be all or a number from 1, but is '{wrong}'"):
+        devices.device_count(DeviceOptions(devices=wrong))
+
+
+def test_all_devices_are_those_there_are():
+    assert devices.device_count(DeviceOptions(devices="all")) == backend.device_count()
+    assert devices.device_count(DeviceOptions()) == 1
+
+
+def test_a_batch_that_the_devices_cannot_share(small_gan):
+    batches = Batches(np.zeros((30, 2), "float32"), 10)
+    devices.refuse_uneven(batches, small_gan(), 5)
+    with pytest.raises(InputError, match="4 devices share a batch of 10, which does not divide it; choose another"):
+        devices.refuse_uneven(batches, small_gan(), 4)
+    with pytest.raises(InputError, match="2 devices share a batch of 10, each of 3 steps,"):
+        devices.refuse_uneven(batches, small_gan(discriminator_steps=3), 2)
+
+
+# Hosts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@on_several_hosts
+def test_two_hosts_have_the_losses_of_one_and_the_first_alone_writes(alone, tmp_path):
+    first, second = answers(*start_hosts(tmp_path))
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert close(rows(tmp_path / "run"), alone)
+    assert "Made in" in first[1]
+    assert second[1].splitlines()[0].startswith("Host 1 of 2, waiting for the others at 127.0.0.1:")
+    assert "Epoch" not in second[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.slow
+@on_several_hosts
+@pytest.mark.parametrize(("killed", "how"), [(0, "KILL"), (1, "KILL"), (1, "INT")])
+def test_the_death_of_a_host_ends_the_other_and_the_run_continues(alone, tmp_path, killed, how):
+    hosts = start_hosts(tmp_path, epochs=500)
+    while len(rows(tmp_path / "run")) < 2:
+        assert [host.poll() for host in hosts] == [None, None]
+        time.sleep(0.1)
+    hosts[killed].send_signal(getattr(signal, f"SIG{how}"))
+    said = answers(*hosts, seconds=60)
+    assert said[killed][0] == {"KILL": -signal.SIGKILL, "INT": 130}[how]
+    code, _, errors = said[1 - killed]
+    assert code not in (0, None)
+    assert "Another host has ended, so this one does too" in errors or "another task died" in errors, errors
+    assert "Traceback" not in errors
+    done = len(rows(tmp_path / "run"))
+    output = train(tmp_path / "run", epochs=done + 1, count=1)
+    assert "Continuing" in output
+    assert close(rows(tmp_path / "run")[:2], alone[:2])
+    assert len(rows(tmp_path / "run")) in (done, done + 1)  # the last row may be of an epoch that was not stored
+
+
+@pytest.mark.slow
+@on_several_hosts
+def test_hosts_continue_a_run_that_only_the_first_one_has(alone, tmp_path):
+    train(tmp_path / "run", epochs=1, count=1)
+    first, second = answers(*start_hosts(tmp_path))
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert "Continuing" in first[1]
+    assert close(rows(tmp_path / "run"), alone)
+
+
+@pytest.mark.slow
+@on_several_hosts
+def test_hosts_with_different_options_say_so(tmp_path):
+    for code, _, errors in answers(*start_hosts(tmp_path, options=((), ("--learning-rate", "0.1")))):
+        assert code == 2
+        assert (
+            "Error: Host 1 differs from the first one in its options or its versions; start the same version" in errors
+        )
+
+
+@pytest.mark.slow
+@on_several_hosts
+@pytest.mark.parametrize("host", [0, 1])
+def test_hosts_that_nobody_joins(host):
+    script = f"""
+from common import devices
+devices.MEETING_SECONDS = 3
+devices.join(devices.DeviceOptions(hosts="2", host={host}, coordinator="127.0.0.1:{free_port()}"))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert answer.returncode == 2
+    assert "Error: The 2 hosts did not meet at 127.0.0.1:" in answer.stderr
+    assert "within 3 seconds; start all of them, where they can reach that address." in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (DeviceOptions(host=1), "--host and --coordinator are of a training on several machines; add --hosts N"),
+        (DeviceOptions(hosts="some"), "--hosts must be auto or a number from 1, but is 'some'"),
+        (DeviceOptions(hosts="2"), "--host must be from 0 to 1, another one on each of 2 hosts; got None"),
+        (DeviceOptions(hosts="2", host=2), "--host must be from 0 to 1, another one on each of 2 hosts; got 2"),
+        (DeviceOptions(hosts="2", host=0), "--coordinator expects ADDRESS:PORT of the first host, .* but got None"),
+        (DeviceOptions(hosts="2", host=0, coordinator="10.0.0.1"), "--coordinator expects ADDRESS:PORT"),
+        (DeviceOptions(hosts="2", host=0, coordinator="a:99999"), "--coordinator expects ADDRESS:PORT"),
+        (DeviceOptions(hosts="auto", host=0), "--hosts auto finds --host and --coordinator itself; leave them out"),
+    ],
+)
+def test_hosts_that_cannot_be(monkeypatch, options, sentence):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match=sentence):
+        devices.join(options)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX can")
+def test_hosts_need_jax():
+    with pytest.raises(InputError, match=f"Several hosts can train on JAX, not on {BACKEND}; add --backend jax"):
+        devices.join(DeviceOptions(hosts="2", host=0, coordinator="127.0.0.1:8476"))
+
+
+@pytest.mark.slow
+@on_several_hosts
+def test_slurm_tells_who_is_who(alone, tmp_path, monkeypatch):
+    """By what it sets for each task of a job; the port follows from the number of the job."""
+    monkeypatch.setenv("SLURM_JOB_ID", str(free_port()))
+    monkeypatch.setenv("SLURM_STEP_NODELIST", "localhost")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    hosts = []
+    for host in "01":
+        monkeypatch.setenv("SLURM_PROCID", host)
+        monkeypatch.setenv("SLURM_LOCALID", host)
+        hosts.append(start(tmp_path / ("run" if host == "0" else "elsewhere"), "--hosts", "auto", count=1, epochs=2))
+    first, second = answers(*hosts)
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert close(rows(tmp_path / "run"), alone[:2])
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.slow
+@on_several_hosts
+def test_hosts_that_nobody_told_about(tmp_path):
+    ((code, _, errors),) = answers(start(tmp_path / "run", "--hosts", "auto"))
+    assert code == 2
+    assert errors.startswith("Error: Neither Slurm nor MPI told which host this is (")
