@@ -79,10 +79,10 @@ run /project/docker/entrypoint.sh dcgan --epochs 0 || code=$?
 echo "The exit code is 2."
 
 echo "== Ctrl-C"
-set -m # else what runs in the background ignores it
-run /project/docker/entrypoint.sh dcgan --filters 4 --classes bag --epochs 5000 --run-folder /runs/stopped >"$work/log" &
+# Without --default-signal what runs in the background ignores it.
+run env --default-signal=INT /project/docker/entrypoint.sh dcgan --filters 4 --classes bag --epochs 5000 \
+    --run-folder /runs/stopped >"$work/log" &
 running=$!
-set +m
 until [ -f "$work/runs/stopped/checkpoint.npz" ]; do
     kill -0 "$running" 2>/dev/null || { cat "$work/log"; exit 1; }
     sleep 1

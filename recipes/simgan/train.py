@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from common import translate
 from common.cli import main
-from common.gan import GAN
+from common.gan import GAN, sample
 from common.history import History
 from common.layers import reflect, residual_block
 from common.losses import NonSaturating
@@ -93,7 +93,7 @@ def pretrain(gan, batches, config):
     refiner, discriminator = gan.generator.plain(), gan.discriminator.plain()
     refiner.compile("adam", data.CHANGES[config.transform])
     refiner.fit(simulated, simulated, config.batch_size, config.pretraining[0], verbose=2)
-    both, is_real = data.labelled(refiner.predict(simulated, verbose=0), real)
+    both, is_real = data.labelled(sample(refiner, simulated), real)
     discriminator.compile("adam", lambda is_real, logits: ops.softplus((1 - 2 * is_real) * logits))
     discriminator.fit(both, is_real, config.batch_size, config.pretraining[1], verbose=2)
 
