@@ -13,8 +13,9 @@ This is the only module that imports a framework. Keras does everything else on 
 - `device_count()`, `distributed(count)`: how many devices this host has; the context in which networks are built and
   trained so that each batch is spread over so many of them.
 - `draw_rows(draw, shape, **options)`: `draw(shape, **options)`, of which each device gets other rows.
-- `join(address, hosts, host, …)`, `hosts()`, `gather(array)`, `tells_of_lost_host(error)`: several hosts that
-  train together; which one this is of how many; what each of them has; whether an error means that one is gone.
+- `join(address, hosts, host, …)`, `hosts()`, `gather(array)`, `from_first(array)`, `tells_of_lost_host(error)`: several
+  hosts that train together; which one this is of how many; what each of them has, what the first one has; whether an
+  error means that one is gone.
 - `set_random_seed(seed)`: as `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
 - `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
 """
@@ -55,6 +56,10 @@ def hosts():
 
 def gather(array):
     return array[None]
+
+
+def from_first(array):
+    return array
 
 
 def tells_of_lost_host(error):
@@ -225,6 +230,9 @@ elif keras.backend.backend() == "jax":
 
     def gather(array):
         return np.asarray(multihost_utils.process_allgather(array)).reshape(hosts()[1], *array.shape)
+
+    def from_first(array):
+        return np.asarray(multihost_utils.broadcast_one_to_all(array))
 
     def tells_of_lost_host(error):
         # They come as errors of JAX or as a plain ValueError.

@@ -44,7 +44,7 @@ class RunOptions:
     policy: Annotated[str, tyro.conf.arg(metavar="{float32,mixed_bfloat16}")] = "float32"
     """the numbers that the networks compute in"""
     spread: devices.DeviceOptions = devices.DeviceOptions()
-    """which devices share each batch"""
+    """which devices share each batch: see docs/scaling.md"""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,7 +32,7 @@ The finished epochs are stored: the same command on all hosts continues after th
 
 @dataclasses.dataclass(frozen=True)
 class DeviceOptions:
-    """The options by which a user spreads each batch. The run folder knows nothing of them: any number continues it."""
+    """The options by which a user spreads each batch: see docs/scaling.md. Any number of devices continues a run."""
 
     devices: Annotated[str | None, tyro.conf.arg(metavar="{all,N}")] = None
     """how many devices of this machine share each batch; by default one, or all of each host"""
@@ -63,7 +63,7 @@ def join(options):
     if options.hosts == "auto":
         if options.host is not None or options.coordinator is not None:
             raise InputError("--hosts auto finds --host and --coordinator itself; leave them out.")
-        _connect(None, None, None, "Neither Slurm nor MPI told which host this is")
+        _connect(None, None, None)
         return
     count = number("--hosts", options.hosts, "auto")
     if options.host is None or options.host >= count:
@@ -76,7 +76,7 @@ def join(options):
             f"but got {options.coordinator}."
         )
     print(f"Host {options.host} of {count}, waiting for the others at {options.coordinator}.", flush=True)
-    _connect(options.coordinator, count, options.host, f"The {count} hosts did not meet at {options.coordinator}")
+    _connect(options.coordinator, count, options.host)
 
 
 def _is_address(text):
@@ -84,16 +84,23 @@ def _is_address(text):
     return bool(address) and port.isdecimal() and 0 < int(port) < 65536
 
 
-def _connect(address, count, host, problem):
+def _connect(address, count, host):
+    where = f" at {address}" if address else ""
     # The engine ends the program with a trace of C++ when its own time is over, so ours is over before.
-    alarm = threading.Timer(MEETING_SECONDS, give_up, [f"{problem} within {MEETING_SECONDS} seconds"])
+    alarm = threading.Timer(
+        MEETING_SECONDS, give_up, [f"The hosts did not meet{where} within {MEETING_SECONDS} seconds"]
+    )
     alarm.daemon = True
     alarm.start()
     try:
         backend.join(address, count, host, HEARTBEAT_SECONDS, MEETING_SECONDS + 60)
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{problem} ({reason}); see docs/scaling.md.") from error
+        if address is None:
+            raise InputError(
+                f"Neither Slurm nor MPI told which host this is ({reason}); say --hosts N, --host and --coordinator."
+            ) from error
+        raise InputError(f"The hosts did not meet{where} ({reason}); see docs/scaling.md.") from error
     finally:
         alarm.cancel()
 
@@ -180,16 +187,11 @@ def copy_from_first(folder, names):
         return
     for name in names:
         path = folder / name
-        content = _from_first(path.read_bytes() if is_first() and path.exists() else b"")
-        if content and not is_first():
-            path.write_bytes(content)
-
-
-def _from_first(content):
-    """Returns the bytes that the first host has."""
-    size = int(backend.gather(np.array(len(content)))[0])
-    own = np.frombuffer(content if is_first() else bytes(size), np.uint8)
-    return backend.gather(own)[0].tobytes() if size else b""
+        content = path.read_bytes() if is_first() and path.exists() else b""
+        size = int(backend.from_first(np.array(len(content))))
+        content = backend.from_first(np.frombuffer(content or bytes(size), np.uint8))
+        if size and not is_first():
+            path.write_bytes(content.tobytes())
 
 
 def refuse_differing(what, value):

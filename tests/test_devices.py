@@ -17,10 +17,10 @@ from common.devices import DeviceOptions
 from common.errors import InputError
 from data_prep.batches import Batches
 from tests.conftest import PROJECT
+from tests.test_recipes import QUICK
 
 BACKEND = keras.backend.backend()
 # TensorFlow's devices take batch norm each of their own part of a batch, so it is left out there.
-GAME = ["--filters", "4", "--classes", "bag", "--batch-size", "250"]
 WITHOUT_BATCH_NORM = {"GAN_COOKBOOK_WITHOUT_BATCH_NORM": "1"} if BACKEND == "tensorflow" else {}
 EPOCHS = 3
 
@@ -28,9 +28,10 @@ on_several_devices = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch trai
 on_several_hosts = pytest.mark.skipif(BACKEND != "jax", reason="several hosts train on JAX alone")
 
 
-def start(folder, *options, epochs=EPOCHS, count=2):
-    """Starts a training of dcgan on a CPU that counts as `count` devices."""
-    command = [sys.executable, "-m", "tests.on_virtual_devices", str(count), "recipes.dcgan.train", *GAME]
+def start(folder, *options, epochs=EPOCHS, count=2, recipe="dcgan"):
+    """Starts a training on a CPU that counts as `count` devices."""
+    command = [sys.executable, "-m", "tests.on_virtual_devices", str(count), f"recipes.{recipe}.train"]
+    command += map(str, QUICK[recipe])
     command += ["--backend", BACKEND, "--epochs", str(epochs), "--run-folder", str(folder), *map(str, options)]
     return subprocess.Popen(
         command,
@@ -98,6 +99,20 @@ def test_losses_are_those_of_one_device_also_when_continued_on_one(alone, tmp_pa
     assert "Continuing" in train(tmp_path / "run", "--devices", 1)
     assert close(rows(tmp_path / "run"), alone)
     assert not close(alone[0], alone[1])  # it would be seen
+
+
+@pytest.mark.slow
+@on_several_devices
+def test_simgan_whose_players_learn_alone_at_first(tmp_path):
+    """And on TensorFlow with a pool of fakes on each device."""
+    ways = [start(tmp_path / "one", recipe="simgan", epochs=1)]
+    if BACKEND == "jax":
+        ways += start_hosts(tmp_path, recipe="simgan", epochs=1)
+    else:
+        ways += [start(tmp_path / "run", "--devices", 2, recipe="simgan", epochs=1)]
+    assert {code for code, _, _ in answers(*ways)} == {0}
+    found = np.array(rows(tmp_path / "run")), np.array(rows(tmp_path / "one"))
+    assert np.allclose(*found, rtol=1e-4 if BACKEND == "jax" else 0.01)
 
 
 @pytest.mark.slow
@@ -217,7 +232,7 @@ devices.join(devices.DeviceOptions(hosts="2", host={host}, coordinator="127.0.0.
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
     assert answer.returncode == 2
-    assert "Error: The 2 hosts did not meet at 127.0.0.1:" in answer.stderr
+    assert "Error: The hosts did not meet at 127.0.0.1:" in answer.stderr
     assert "within 3 seconds; start all of them, where they can reach that address." in answer.stderr
 
 
