@@ -1,6 +1,8 @@
 """What several tests share: a small GAN, and the command line run as a user runs it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,16 @@ def values(variables):
 
 def equal(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@contextlib.contextmanager
+def heeding_ctrl_c():
+    """Within it Ctrl-C counts, also for new processes: a shell lets what it runs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_recipe(*arguments, project=PROJECT, cwd=None, env=None, timeout=600):

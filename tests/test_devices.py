@@ -16,7 +16,7 @@ from common import backend, devices
 from common.devices import DeviceOptions
 from common.errors import InputError
 from data_prep.batches import Batches
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, heeding_ctrl_c
 from tests.test_recipes import QUICK
 
 BACKEND = keras.backend.backend()
@@ -33,14 +33,15 @@ def start(folder, *options, epochs=EPOCHS, count=2, recipe="dcgan"):
     command = [sys.executable, "-m", "tests.on_virtual_devices", str(count), f"recipes.{recipe}.train"]
     command += map(str, QUICK[recipe])
     command += ["--backend", BACKEND, "--epochs", str(epochs), "--run-folder", str(folder), *map(str, options)]
-    return subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env={**os.environ, **WITHOUT_BATCH_NORM, "KERAS_BACKEND": BACKEND, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with heeding_ctrl_c():
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **WITHOUT_BATCH_NORM, "KERAS_BACKEND": BACKEND, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 def answers(*processes, seconds=300):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from common.launcher import recipes
-from tests.conftest import PROJECT, run_recipe
+from tests.conftest import PROJECT, heeding_ctrl_c, run_recipe
 
 BACKEND = keras.backend.backend()
 # Options that make a recipe quick. A new recipe needs a line here.
@@ -213,9 +213,7 @@ def test_interrupted_at_any_moment_it_ends_with_the_same_bits(tmp_path, name):
 
 def start(*arguments):
     environment = {**os.environ, "GAN_COOKBOOK_VENV": sys.prefix, "KERAS_BACKEND": BACKEND}
-    # Where the tests run in the background, Ctrl-C is ignored, and a child would inherit that.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with heeding_ctrl_c():
         return subprocess.Popen(
             [PROJECT / "run_recipe.sh", *map(str, arguments)],
             env=environment,
@@ -223,8 +221,6 @@ def start(*arguments):
             stderr=subprocess.PIPE,
             text=True,
         )
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def wait_for(moment, process, seconds=240):

@@ -15,7 +15,7 @@ from common.files import whole
 from common.options import Count, Rate, Share, check_ranges
 from common.run import Run
 from data_prep.batches import Batches
-from tests.conftest import values
+from tests.conftest import heeding_ctrl_c, values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,15 +252,13 @@ class Swallow(keras.callbacks.Callback):
 
 
 def test_an_interruption_that_keras_drops_ends_the_training(small_gan, points):
-    before = signal.getsignal(signal.SIGINT)
     swallow = Swallow()
-    with pytest.raises(KeyboardInterrupt):
+    with heeding_ctrl_c(), pytest.raises(KeyboardInterrupt):
         small_gan().fit(points, batch_size=8, epochs=9, verbose=0, callbacks=[swallow, callbacks.StopOnInterrupt()])
     assert swallow.steps == 2
-    signal.signal(signal.SIGINT, before)
 
 
 def test_the_handler_of_an_interruption_is_put_back(small_gan, points):
-    before = signal.getsignal(signal.SIGINT)
-    small_gan().fit(points, batch_size=8, verbose=0, callbacks=[callbacks.StopOnInterrupt()])
-    assert signal.getsignal(signal.SIGINT) is before
+    with heeding_ctrl_c():
+        small_gan().fit(points, batch_size=8, verbose=0, callbacks=[callbacks.StopOnInterrupt()])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
