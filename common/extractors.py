@@ -62,10 +62,11 @@ class Extractor:
 
     def _of_batch(self, images):
         fitted = [decode.resize(decode.with_channels(image, self.channels), self.size, "stretch") for image in images]
-        found = self._model.predict_on_batch(scale(np.stack(fitted)))
-        found = found if isinstance(found, list) else [found]
-        features = np.asarray(found[0], np.float64).reshape(len(images), -1)
-        return features, found[1].argmax(axis=1) if self.has_classes else None
+        # Called, not `predict`: while several devices train, that would have each of them do the same.
+        found = keras.tree.flatten(self._model(scale(np.stack(fitted)), training=False))
+        features, *logits = map(keras.ops.convert_to_numpy, found)
+        features = features.astype(np.float64).reshape(len(images), -1)
+        return features, logits[0].argmax(axis=1) if self.has_classes else None
 
 
 def digest_of(model):

@@ -1,9 +1,12 @@
-"""Draws six rows on two devices: prints how many each one made, and whether they are those of one device."""
+"""Draws six rows on two devices: prints how many each one made, and whether they are those of one device.
+
+Then whether an extractor sees in four images the same while two devices train as it does else.
+"""
 
 import keras
 import numpy as np
 
-from common import backend
+from common import backend, extractors
 
 
 def draw(count):
@@ -22,7 +25,9 @@ def parts():
 
 
 if __name__ == "__main__":
-    alone = keras.ops.convert_to_numpy(draw(6))
+    extractor = extractors.load("garments")
+    images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), "uint8")
+    alone, features = keras.ops.convert_to_numpy(draw(6)), extractor(images)[0]
     with backend.distributed(2):
-        found = parts()
-    print(*map(len, found), np.allclose(np.concatenate(found), alone))
+        found, seen = parts(), extractor(images)[0]
+    print(*map(len, found), np.allclose(np.concatenate(found), alone), np.allclose(seen, features))

@@ -129,7 +129,7 @@ def test_each_device_draws_rows_of_its_own():
         timeout=300,
         check=False,
     )
-    assert (answer.returncode, answer.stdout.split()) == (0, ["3", "3", "True"]), answer.stderr
+    assert (answer.returncode, answer.stdout.split()) == (0, ["3", "3", "True", "True"]), answer.stderr
 
 
 def test_more_devices_than_there_are():
