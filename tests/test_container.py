@@ -62,6 +62,17 @@ def volumes(call):
     return [value for option, value in itertools.pairwise(call) if option == "--volume"]
 
 
+def test_hosts_in_containers_have_the_network_of_their_machines(engine, tmp_path):
+    install, calls = engine
+    hosts = ("--backend", "jax", "--hosts", 2, "--host", 0, "--coordinator", "10.0.0.1:8476")
+    environment = install()
+    assert run_recipe("dcgan", "--docker", *hosts, env=environment, cwd=tmp_path).returncode == 0
+    assert run_recipe("dcgan", "--docker", "--backend", "jax", env=environment, cwd=tmp_path).returncode == 0
+    several, one = (call for call in calls() if call[0] == "run")
+    assert several[several.index("--network") + 1] == "host"
+    assert "--network" not in one
+
+
 def test_a_recipe_runs_in_a_container_as_the_caller(engine, tmp_path):
     install, calls = engine
     (tmp_path / "pictures").mkdir()
