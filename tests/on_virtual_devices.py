@@ -20,6 +20,8 @@ def set_devices(count):
     else:
         import jax
 
+        # On two cores the devices of one process wait for each other with all threads there are, now and then for ever.
+        os.environ["NPROC"] = "8"
         jax.config.update("jax_num_cpu_devices", count)
 
 
