@@ -18,7 +18,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
@@ -50,7 +49,7 @@ def processes(options):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = f"127.0.0.1:{free.getsockname()[1]}"
-    pair = [{"core": core, "hosts": 2, "host": host, "coordinator": meeting} for host, core in enumerate(cores)]
+    pair = [{"core": core, "hosts": "2", "host": host, "coordinator": meeting} for host, core in enumerate(cores)]
     return {"one process, one core": [{"core": cores[0]}], "two processes, a core each": pair}
 
 
@@ -71,7 +70,7 @@ def batch_sizes(options):
 
 
 def start(options, **worker):
-    """Starts a worker, which says when it is ready."""
+    """Starts a worker, which waits for its first turn."""
     settings = {"size": options.size, "batch_size": options.batch_size, "steps": options.steps, **worker}
     environment = {**os.environ, "KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
@@ -136,8 +135,7 @@ def work():
     from common.devices import DeviceOptions, join, spread
 
     if "hosts" in settings:
-        named = {"hosts": str(settings["hosts"]), "host": settings["host"], "coordinator": settings["coordinator"]}
-        join(DeviceOptions(**named))
+        join(DeviceOptions(hosts=settings["hosts"], host=settings["host"], coordinator=settings["coordinator"]))
     with spread(1):
         train = trainer(settings, backend.hosts())
         for _ in sys.stdin:
@@ -150,6 +148,7 @@ def trainer(settings, shard):
     import numpy as np
 
     from common import backend
+    from common.callbacks import Throughput
     from common.gan import GAN
     from common.losses import NonSaturating
     from data_prep.batches import Batches
@@ -169,30 +168,13 @@ def trainer(settings, shard):
     )
     adams = [keras.optimizers.Adam(config.learning_rate, config.beta_1) for _ in range(2)]
     gan.compile(NonSaturating(), *adams, jit_compile=settings.get("xla", "auto"))
-    clock = Clock(batch_size)
+    throughput = Throughput(batch_size)  # from the end of the first step, which compiles
 
     def turn():
-        gan.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[clock.callback])
-        return clock.rate()
+        gan.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[throughput])
+        return throughput.rate
 
     return turn
-
-
-class Clock:
-    """Measures the images a second of an epoch from the end of its first step, which compiles, to that of its last."""
-
-    def __init__(self, batch_size):
-        import keras
-
-        self.batch_size = batch_size
-        self.times = []
-        self.callback = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs=None: self.times.clear(),
-            on_train_batch_end=lambda batch, logs=None: self.times.append(time.perf_counter()),
-        )
-
-    def rate(self):
-        return (len(self.times) - 1) * self.batch_size / (self.times[-1] - self.times[0])
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def launch(engine, arguments, backend):
     image = f"gan-cookbook:{target}-{backend}-{digest()}"
     if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
         build(engine, image, target, backend)
-    network = ["--network", "host"] if "--hosts" in arguments else []  # where other machines reach it
+    is_one_of_several = any(argument.partition("=")[0] == "--hosts" for argument in arguments)
+    network = ["--network", "host"] if is_one_of_several else []  # where other machines reach it
     command = [engine, "run", "--rm", "--init", *gpu, *network, *user_options(engine), *terminal_options()]
     mounts, arguments = mounted(arguments, Path.cwd())
     sys.stdout.flush()

@@ -178,7 +178,7 @@ class Run:
 
         Args:
             gan: a compiled `GAN`; gets its state back.
-            batches: `Batches` that `fit` gets; set to the epoch to come.
+            batches: `Batches` that `fit` gets.
             show: function from the batches to images in [-1, 1] for `data.png`; if left out, the samples themselves.
         """
         refuse_full_disk(self.folder, gan)
@@ -186,9 +186,9 @@ class Run:
         pictures.save_png(self.folder / "data.png", pictures.grid((show or first_images)(batches)))
         if self.is_new:
             return 0
-        batches.epoch = checkpoint.load(self.checkpoint, gan)
-        print(f"Continuing {shown(self.folder)} after epoch {batches.epoch}.")
-        return batches.epoch
+        epoch = checkpoint.load(self.checkpoint, gan)
+        print(f"Continuing {shown(self.folder)} after epoch {epoch}.")
+        return epoch
 
     def callbacks(self, batches, draw=None, columns=None, controls=()):
         """Returns the Keras callbacks that write the run folder.
@@ -224,7 +224,7 @@ class Run:
         return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "ema", 0), seed)]
 
     def _shared_identity(self):
-        """Returns what all hosts of a run have to have in common, as paths are not."""
+        """Returns what has to be the same on all hosts of a run: paths need not."""
         versions = {"keras": keras.__version__, "framework": backend.version}
         return {**self.identity, **plain(self.config, shown_path=lambda path: None), **versions}
 

@@ -62,9 +62,10 @@ def volumes(call):
     return [value for option, value in itertools.pairwise(call) if option == "--volume"]
 
 
-def test_hosts_in_containers_have_the_network_of_their_machines(engine, tmp_path):
+@pytest.mark.parametrize("spelling", [("--hosts", 2), ("--hosts=2",)])
+def test_hosts_in_containers_have_the_network_of_their_machines(engine, tmp_path, spelling):
     install, calls = engine
-    hosts = ("--backend", "jax", "--hosts", 2, "--host", 0, "--coordinator", "10.0.0.1:8476")
+    hosts = ("--backend", "jax", *spelling, "--host", 0, "--coordinator", "10.0.0.1:8476")
     environment = install()
     assert run_recipe("dcgan", "--docker", *hosts, env=environment, cwd=tmp_path).returncode == 0
     assert run_recipe("dcgan", "--docker", "--backend", "jax", env=environment, cwd=tmp_path).returncode == 0
