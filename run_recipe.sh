@@ -2,6 +2,6 @@
 # Runs a recipe: ./run_recipe.sh RECIPE [ACTION] [OPTIONS]. Without a name: the table of recipes.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=common/find_python.sh
-. "$root/common/find_python.sh"
-PYTHONPATH=$root exec "$python" -P -m common.launcher "$@"
+# shellcheck source=common/launch/find_python.sh
+. "$root/common/launch/find_python.sh"
+PYTHONPATH=$root exec "$python" -P -m common.launch.launcher "$@"

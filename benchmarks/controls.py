@@ -1,26 +1,26 @@
-"""Trains dcgan with each control of the game alone, scores it, and prints a table.
+"""Trains dcgan with each training control alone, scores it, and prints a table.
 
     .venv/bin/python -m benchmarks.controls [--epochs 20] [--seeds 1]
 
-Runs are kept in runs/controls: what is finished is not trained again.
+Runs are kept in runs/controls; finished ones are not trained again.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-import common.quiet  # noqa: F401 (before Keras)
+import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
 from benchmarks.results import PROJECT, run, spread
-from common.callbacks import read_log
-from common.errors import InputError
-from common.evaluation import Scores
+from common.base.errors import InputError
+from common.scoring.evaluator import Scores
+from common.training.callbacks import read_log
 
 CONTROLS = {
     "none": [],
     "warm-up": ["--warm-up", "100"],
-    "hold the discriminator": ["--hold-below", "1.0"],
+    "freeze the discriminator": ["--freeze-below", "1.0"],
     "label smoothing": ["--label-smoothing", "0.1"],
     "label noise": ["--label-noise", "0.05"],
     "instance noise": ["--instance-noise", "0.1"],

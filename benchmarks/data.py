@@ -1,12 +1,12 @@
-"""Times the way of data to `fit`, and prints three tables.
+"""Times how data is loaded for `fit`, and prints three tables.
 
     .venv/bin/python -m benchmarks.data [--rounds 7] [--files 1000 10000 100000]
 
-1. Decoding a folder of 256×256 JPEGs to 64×64 batches, against a bare loop of `cv2.imread` and `cv2.resize` in one
-   thread times the cores; the rounds are interleaved and medians compared.
-2. Batches of an array in memory, against the images that the training of vanilla takes, the fastest recipe.
-3. Start-up time and peak memory of a folder that is read batch by batch, each size in a process of its own. The files
-   are links to 1,000 different ones, so that the disk does not fill.
+1. Decoding a folder of 256×256 JPEGs to 64×64 batches, against the rate of a bare loop of `cv2.imread` and `cv2.resize`
+   in one thread, times the number of cores. Rounds are interleaved and medians compared.
+2. Batches of an array in memory, against the images per second that vanilla, the fastest recipe, trains on.
+3. Start-up time and peak memory of a folder that is read batch by batch, each size in a separate process. The files
+   are links to 1,000 different ones, so that the disk does not fill up.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DISTINCT, SIZE = 1000, 64
 
 
 def photograph(seed):
-    """Returns a 256×256 picture whose spectrum falls as that of photographs does."""
+    """Returns a 256×256 image whose spectrum decays like that of photographs."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)) + 1 / 256
     planes = [np.fft.irfft2(np.fft.rfft2(rng.normal(size=(256, 256))) / frequency) for _ in range(3)]
@@ -35,7 +35,7 @@ def photograph(seed):
 
 
 def make_files(folder, count):
-    """Writes `count` JPEGs of 256×256 pixels, the first `DISTINCT` of them different, into ten classes."""
+    """Writes `count` JPEGs of 256×256 pixels into ten class folders; only the first `DISTINCT` are different."""
     for index in range(count):
         path = folder / f"class_{index % 10}" / f"{index:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def time_decoding(folder, rounds):
     cores = os.cpu_count()
     share = statistics.median(our / (cores * one) for our, one in zip(ours, bare, strict=True))
     print(
-        "\n| way | images/s |\n|---|---|\n"
+        "\n| variant | images/s |\n|---|---|\n"
         f"| bare loop, one thread | {statistics.median(bare):.0f} |\n"
         f"| batches of a folder, {cores} threads | {statistics.median(ours):.0f} |\n"
         f"| share of the bare loop times {cores} cores | {share:.2f} |"
@@ -118,30 +118,28 @@ def time_memory(rounds):
 
 
 def start_up(folder):
-    """Prints the seconds until the first batch, and the megabytes that 50 batches take: of the data alone, no Keras."""
-    from data_prep import images  # noqa: F401 (its memory is that of the imports)
+    """Prints the seconds until the first batch, and the peak memory after 50 batches, without Keras."""
+    from data_prep import images  # noqa: F401 (measures the memory of the imports)
 
     before = peak_memory()
     start = time.perf_counter()
-    pictures = streamed(folder).images
-    order = np.random.default_rng(0).permutation(len(pictures))
-    pictures[order[:64]]
+    loaded = streamed(folder).images
+    order = np.random.default_rng(0).permutation(len(loaded))
+    loaded[order[:64]]
     ready = time.perf_counter() - start
     for index in range(1, 50):
-        pictures[order[64 * index % len(order) :][:64]]
+        loaded[order[64 * index % len(order) :][:64]]
     print(json.dumps({"seconds": ready, "imports": before, "peak": peak_memory()}))
 
 
 def peak_memory():
-    """Returns the most megabytes that this process held so far (Linux; `getrusage` counts those of its parent, too)."""
+    """Returns this process's peak memory in megabytes (Linux; `getrusage` would include that of its parent)."""
     status = Path("/proc/self/status").read_text("utf-8")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def time_start_up(counts):
-    print(
-        "\n| files | start-up, s | s for 10,000 files | memory of the imports, MB | peak, MB |\n|---|---|---|---|---|"
-    )
+    print("\n| files | start-up, s | s per 10,000 files | memory after imports, MB | peak, MB |\n|---|---|---|---|---|")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             make_files(Path(folder), count)

@@ -1,17 +1,17 @@
-"""Times the scores of 10,000 images against 10,000, part by part, and prints a table.
+"""Times each part of scoring 10,000 images against 10,000, and prints a table.
 
     .venv/bin/python -m benchmarks.evaluation [--count 10000]
 
-Images are the embedded training images against themselves, flipped: what they are does not change the time.
+The images are the embedded training images and their mirror images: the content does not affect the time.
 """
 
 import argparse
 import time
 
-import common.quiet  # noqa: F401 (before Keras)
+import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-from common import extractors, metrics
+from common.scoring import extractors, metrics
 from data_prep import images
 
 

@@ -1,25 +1,27 @@
-"""Trains the DCGAN of the recipe on data that was spoiled in one way each, to show how the mistake looks in samples.
+"""Trains the DCGAN of the recipe on data with one mistake at a time, to show how the mistake looks in samples.
 
     .venv/bin/python -m benchmarks.mistakes [--epochs 15] [--only NAME ...]
 
-Writes data_prep/pictures/mistake_NAME.png: 40 samples of latents not chosen by hand, after the same number of epochs.
+Writes data_prep/pictures/mistake_NAME.png: 40 uncurated samples after the same number of training steps.
 """
 
 import argparse
 from pathlib import Path
 
-import common.quiet  # noqa: F401 (before Keras)
+import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
 import keras
 import numpy as np
 
-from common import backend, pictures
+from common import backend
+from common.base import pictures
+from common.base.pictures import scale
 from common.gan import GAN
-from common.latents import draw_latents
 from common.losses import NonSaturating
+from common.sampling import draw_latents
 from data_prep import augment, balance, images
-from data_prep.batches import Batches, scale
+from data_prep.batches import Batches
 from recipes.dcgan.train import ConvolutionalDiscriminator, ConvolutionalGenerator
 
 OUT = Path(__file__).parent.parent / "data_prep" / "pictures"
@@ -27,33 +29,33 @@ SHOES, BAGS = 7, 8
 
 
 def right(found):
-    """Nothing wrong: what the others are to be compared with."""
+    """No mistake, for comparison."""
     return Batches(found.images, 64)
 
 
 def scaled_twice(found):
-    """Divided by 255 before `scale`: all values lie next to -1."""
+    """Divided by 255 before `scale`: all values are close to -1."""
     return Batches(found.images, 64, transform=lambda batch: scale(batch / 255))
 
 
 def half_range(found):
-    """Scaled to [0, 1], while tanh goes to [-1, 1]."""
+    """Scaled to [0, 1], while the range of tanh is [-1, 1]."""
     return Batches(found.images, 64, transform=lambda batch: batch.astype(np.float32) / 255)
 
 
 def turned(found):
-    """Augmented by rotations that the data never has: the generator learns them."""
+    """Augmented with rotations that do not occur in the data: the generator learns them."""
     return Batches(found.images, 64, augment=augment.Rotate(45))
 
 
 def duplicated(found):
-    """A third of the data are copies of eight pictures."""
+    """A third of the data are copies of eight images."""
     copies = np.repeat(found.images[:8], len(found.images) // 16, axis=0)
     return Batches(np.concatenate([found.images, copies]), 64)
 
 
 def blanks(found):
-    """A fifth of the data are blank."""
+    """A fifth of the images are blank."""
     spoiled = found.images.copy()
     spoiled[::5] = 0
     return Batches(spoiled, 64)
@@ -74,7 +76,7 @@ MISTAKES = (right, scaled_twice, half_range, turned, duplicated, blanks, rare, r
 
 
 def samples(batches, steps):
-    """Returns 40 samples of the averaged generator after so many steps."""
+    """Returns 40 samples of the averaged generator after the given number of training steps."""
     backend.set_random_seed(0)
     shape = batches.sample_shape
     gan = GAN(
@@ -89,7 +91,7 @@ def samples(batches, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=15, help="of the whole data; all take as many steps")
+    parser.add_argument("--epochs", type=int, default=15, help="over the whole data; all train for as many steps")
     parser.add_argument("--only", nargs="+", default=[mistake.__name__ for mistake in MISTAKES])
     options = parser.parse_args()
     found = images.load(images.ImageOptions())

@@ -1,4 +1,4 @@
-"""Trains recipes at their defaults, scores them, and fails when a score has left the band stated in bands.toml.
+"""Trains recipes at their defaults, scores them, and fails when a score is outside its band in bands.toml.
 
 benchmarks/nightly.sh [RECIPE ...]
 """
@@ -15,26 +15,26 @@ BANDS = tomllib.loads((PROJECT / "benchmarks" / "bands.toml").read_text("utf-8")
 
 
 def outside(bands, scores):
-    """Returns a sentence for each score that is missing or outside its band.
+    """Returns a message for each score that is missing or outside its band.
 
     Args:
         bands: dictionary from names of scores to `[lowest, highest]`.
-        scores: dictionary from names to numbers.
+        scores: dictionary from names of scores to numbers.
 
     >>> outside({"frechet": [5, 7], "recall": [0.7, 0.9]}, {"frechet": 8.25, "recall": 0.8})
-    ['frechet is 8.25, outside of 5 to 7']
+    ['frechet is 8.25, outside 5 to 7']
     """
     problems = []
     for name, (low, high) in bands.items():
         if name not in scores:
             problems.append(f"{name} is missing")
         elif not low <= scores[name] <= high:  # true for NaN as well
-            problems.append(f"{name} is {scores[name]:.4g}, outside of {low:g} to {high:g}")
+            problems.append(f"{name} is {scores[name]:.4g}, outside {low:g} to {high:g}")
     return problems
 
 
 def scored(recipe, folder):
-    """Trains and scores a recipe at its defaults; returns its scores, or a sentence if a command failed."""
+    """Trains and scores a recipe at its defaults; returns its scores, or a message if a command failed."""
     for action in ([], ["evaluate"]):
         command = [PROJECT / "run_recipe.sh", recipe, *action, "--run-folder", folder]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -48,7 +48,8 @@ def main(wanted):
     unknown = set(wanted) - set(BANDS)
     if unknown:
         print(
-            f"Error: there are no bands of {', '.join(sorted(unknown))}; there are {', '.join(BANDS)}.", file=sys.stderr
+            f"Error: no bands for {', '.join(sorted(unknown))}; choose from {', '.join(BANDS)}.",
+            file=sys.stderr,
         )
         return 2
     failed = 0
@@ -57,7 +58,7 @@ def main(wanted):
             scores = scored(recipe, Path(folder) / recipe)
         problems = [scores] if isinstance(scores, str) else outside(BANDS[recipe], scores)
         failed += bool(problems)
-        print(f"{recipe}: {'; '.join(problems) or 'as stated'}", flush=True)
+        print(f"{recipe}: {'; '.join(problems) or 'within the bands'}", flush=True)
     return 1 if failed else 0
 
 

@@ -1,14 +1,14 @@
-"""Times the parts of one training step of the recipe dcgan on TensorFlow: where the time goes.
+"""Times the parts of one training step of the recipe dcgan on TensorFlow.
 
     .venv/bin/python -m benchmarks.parts [--batch-size 64] [--rounds 7]
 
-Interleaved medians, as in `benchmarks.throughput`. Batch norm is timed by leaving it out.
+Interleaved medians, as in `benchmarks.throughput`. For batch norm, the step is timed without it.
 """
 
 import argparse
 from unittest import mock
 
-from benchmarks import throughput  # first: it chooses the backend
+from benchmarks import throughput  # first, because it sets the backend
 
 # isort: split
 import keras
@@ -33,7 +33,7 @@ def parts_of_a_player(network, loss, optimizer):
 
 
 def parts(images, size):
-    """Returns functions that run the whole step, and parts of it."""
+    """Returns functions that run the whole step, and its parts."""
     gan = GAN(*throughput.networks(*size), seed=0)
     gan.compile(NonSaturating(), throughput.adam(), throughput.adam())
     batch = tf.constant(images)
@@ -45,7 +45,7 @@ def parts(images, size):
         ways |= parts_of_a_player(network, lambda loss=loss: loss(batch), optimizer)
     with mock.patch.object(keras.layers.BatchNormalization, "call", lambda self, x, **kwargs: x):
         ways["the whole step without batch norm"] = throughput.project(images, size)
-        ways["the whole step without batch norm"]()  # traced while it is left out
+        ways["the whole step without batch norm"]()  # traced while batch norm is patched out
     return ways
 
 

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.results dcgan --seeds 3
 
-Runs are kept in runs/results/RECIPE/seed_N: what is finished is not trained again, what was stopped continues. The
-table in the project's README is made anew from the cards of all recipes.
+Runs are kept in runs/results/RECIPE/seed_N: finished ones are not trained again, interrupted ones continue. The table
+in the project's README is regenerated from the cards of all recipes.
 """
 
 import argparse
@@ -14,21 +14,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import common.quiet  # noqa: F401 (before Keras)
+import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-from common import evaluate
-from common.callbacks import read_log
-from common.errors import InputError
-from common.evaluation import PRINTED, Scores, refuse_other_contract
-from common.launcher import recipes
-from common.run import grids_of
+from common.base.errors import InputError
+from common.cli import evaluate
+from common.launch.launcher import recipes
+from common.scoring.evaluator import PRINTED, Scores, refuse_other_protocol
+from common.training.callbacks import read_log
+from common.training.trained_run import grids_of
 from data_prep import images
 
 PROJECT = Path(__file__).parent.parent
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 COLUMNS = ("frechet", "precision", "recall", "modes")  # of the table that compares recipes
-LEFT_OUT = {"kernel_std", "label_entropy"}  # of a card: they describe one evaluation, not the recipe
+LEFT_OUT = {"kernel_std", "label_entropy"}  # not on a card: they describe one evaluation, not the recipe
 
 
 def main():
@@ -62,31 +62,30 @@ def run(*arguments):
 
 
 def card(name, folders):
-    """Returns the result card of finished and evaluated runs that differ in their seed, as Markdown.
+    """Returns the result card, in Markdown, of finished and evaluated runs that differ only in their seed.
 
     Raises:
-        InputError: if their scores were not computed under one contract.
+        InputError: if their scores were computed under different protocols.
     """
     scores = [Scores.read(folder / "scores.json") for folder in folders]
     for other in scores[1:]:
-        refuse_other_contract(scores[0], other)
-    logs = [read_log(folder / "log.csv") for folder in folders]
+        refuse_other_protocol(scores[0], other)
+    epochs = len(read_log(folders[0] / "log.csv"))
     rows = {label(key): [each.values[key] for each in scores] for key in scores[0].values if key not in LEFT_OUT}
-    rows["minutes of training"] = [sum(row["seconds"] for row in log) / 60 for log in logs]
     seeds = f"{len(folders)} seeds, mean ± standard deviation" if len(folders) > 1 else "one seed"
     facts = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", (folders[0] / "README.md").read_text("utf-8"), re.MULTILINE))
-    contract = scores[0].contract
+    protocol = scores[0].protocol
     return "\n".join(
         [
-            f"`.venv/bin/python -m benchmarks.results {name} --seeds {len(folders)}`: {len(logs[0])} epochs a seed. "
+            f"`.venv/bin/python -m benchmarks.results {name} --seeds {len(folders)}`: {epochs} epochs a seed. "
             f"{facts['backend']}; {facts['versions']}; {facts['machine']}.",
             "",
-            f"| {contract.fake_count:,} samples | {seeds} |",
+            f"| {protocol.fake_count:,} samples | {seeds} |",
             "|---|---|",
             *(f"| {text} | {spread(values)} |" for text, values in rows.items()),
             "",
-            f"Compared with {contract.real_count:,} images ({contract.data}, {contract.split}); features of "
-            f"`{contract.extractor}` (weights {contract.weights}); {contract.generator} weights of G.",
+            f"Compared with {protocol.real_count:,} images ({protocol.data}, {protocol.split}); features of "
+            f"`{protocol.extractor}` (weights {protocol.weights}); {protocol.generator} weights of G.",
         ]
     )
 
@@ -96,12 +95,12 @@ def label(key):
 
 
 def spread(values):
-    """Returns the mean of some values, with their standard deviation if there are several.
+    """Formats the mean of some values, with their standard deviation if there are several.
 
     >>> spread([5.84]), spread([0.8, 0.82, 0.84]), spread([10.0, 10.0])
     ('5.84', '0.820 ± 0.020', '10')
     """
-    if len(set(values)) == 1 and values[0] == int(values[0]):  # a count, such as that of classes
+    if len(set(values)) == 1 and values[0] == int(values[0]):  # a count, for example of classes
         return f"{values[0]:.0f}"
     digits = 1 if abs(statistics.mean(values)) >= 10 else 2 if abs(statistics.mean(values)) >= 1 else 3
     text = f"{statistics.mean(values):.{digits}f}"
@@ -119,7 +118,7 @@ def read_card(text):
 
 
 def cards():
-    """Returns the cards that the READMEs of recipes hold, a dictionary from names to texts."""
+    """Returns the cards in the READMEs of the recipes, a dictionary from names to texts."""
     pages = {recipe.name: PROJECT / "recipes" / recipe.name / "README.md" for recipe in recipes()}
     texts = {name: page.read_text("utf-8") for name, page in pages.items() if page.exists()}
     return {name: held(text) for name, text in texts.items() if BEGIN in text and read_card(held(text))}
@@ -129,42 +128,42 @@ def cards():
 
 
 def table(texts, bound):
-    """Returns the table of all cards, as Markdown.
+    """Returns the table that compares the cards, in Markdown.
 
     Args:
         texts: dictionary from names of recipes to cards.
-        bound: dictionary of the scores that the training images themselves have.
+        bound: dictionary of the scores of the training images themselves.
     """
-    lines = [f"| recipe | {' | '.join(label(key) for key in COLUMNS)} | minutes |", "|---" * (len(COLUMNS) + 2) + "|"]
-    wanted = [*map(label, COLUMNS), "minutes of training"]
+    columns = [label(key) for key in COLUMNS]
+    lines = [f"| recipe | {' | '.join(columns)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, text in texts.items():
         rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.MULTILINE))
-        lines.append(f"| {name} | {' | '.join(map(rows.get, wanted))} |")
-    return "\n".join([*lines, f"| the training images | {' | '.join(spread([bound[key]]) for key in COLUMNS)} | |"])
+        lines.append(f"| {name} | {' | '.join(map(rows.get, columns))} |")
+    return "\n".join([*lines, f"| the training images | {' | '.join(spread([bound[key]]) for key in COLUMNS)} |"])
 
 
 def training_images():
-    """Returns the scores of the embedded training images, which no generator that learnt from them should beat."""
+    """Returns the scores of the embedded training images, a bound for generators trained on them."""
     options = images.ImageOptions()
     real = images.load(options).images
     return evaluate.evaluator_of(options)(len(real), lambda rows: real[rows], "none").values
 
 
 def held(text):
-    """Returns what stands between the marks of a page."""
+    """Returns the text between the marks of a page."""
     return text.partition(BEGIN)[2].partition(END)[0].strip("\n")
 
 
 def replace(page, text):
-    """Puts a text between the marks of a page.
+    """Replaces the text between the marks of a page.
 
     Raises:
-        InputError: if the page lacks them.
+        InputError: if the page does not have the marks.
     """
     before, begin, rest = page.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise InputError(f"{page} needs the lines {BEGIN} and {END}, where the results go.")
+        raise InputError(f"{page} needs the lines {BEGIN} and {END} around the results.")
     page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 

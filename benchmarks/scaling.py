@@ -1,13 +1,14 @@
-"""Measures how training grows: with processes, with the size of a batch, with bfloat16, with XLA; prints a table.
+"""Measures how training speed scales with processes, batch size, bfloat16 and XLA, and prints a table.
 
     .venv/bin/python -m benchmarks.scaling processes|settings|batches [--backend jax] [--size 64] [--rounds 5]
 
-`processes`: one process on one core against two that train together, as two hosts do, each on a core of its own and
-with as many images as the one. `settings`: float32 and mixed_bfloat16, with and without XLA. `batches`: 32 to 512
-images.
+- `processes`: one process on one core against two hosts that train together, each on its own core, with as many images
+  in its part of the batch as the single process.
+- `settings`: float32 and mixed_bfloat16, with and without XLA.
+- `batches`: 32 to 512 images.
 
-Every row is a process of its own with dcgan at its defaults on random images in memory, trained by `fit`. All live at
-the same time and train in turns, so that what else the machine does falls on all of them, and medians are compared.
+Every row is a separate process that trains dcgan at its defaults with `fit`, on random images in memory. All processes
+exist at the same time and train in turns, so that other load on the machine affects all alike. Medians are compared.
 """
 
 import argparse
@@ -30,26 +31,26 @@ def main():
     parser.add_argument("--size", type=int, default=64, help="pixels of an image")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4, help="of training in a turn, one more being left out")
+    parser.add_argument("--steps", type=int, default=4, help="training steps measured per turn, after a first one")
     options = parser.parse_args()
     if options.what == "processes" and options.backend != "jax":
-        parser.error("several processes train together on JAX alone")
+        parser.error("only JAX trains with several processes")
     ways = {"processes": processes, "settings": settings, "batches": batch_sizes}[options.what](options)
     rates = measure({name: [start(options, **worker) for worker in workers] for name, workers in ways.items()}, options)
     show(options, rates)
 
 
-# What is compared: a name and the workers that train together under it ----------------------------------------------
+# The variants: a name, and the workers that train together ----------------------------------------------------------
 
 
 def processes(options):
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
-        sys.exit("Two processes need a core each, and there is one.")
+        sys.exit("Two processes need two cores, but there is only one.")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        meeting = f"127.0.0.1:{free.getsockname()[1]}"
-    pair = [{"core": core, "hosts": "2", "host": host, "coordinator": meeting} for host, core in enumerate(cores)]
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    pair = [{"core": core, "hosts": "2", "host": host, "coordinator": coordinator} for host, core in enumerate(cores)]
     return {"one process, one core": [{"core": cores[0]}], "two processes, a core each": pair}
 
 
@@ -66,11 +67,11 @@ def batch_sizes(options):
     return {f"batches of {size}": [{"batch_size": size}] for size in (32, 64, 128, 256, 512)}
 
 
-# The turns ----------------------------------------------------------------------------------------------------------
+# Training in turns --------------------------------------------------------------------------------------------------
 
 
 def start(options, **worker):
-    """Starts a worker, which waits for its first turn."""
+    """Starts a worker process, which waits for its first turn."""
     settings = {"size": options.size, "batch_size": options.batch_size, "steps": options.steps, **worker}
     environment = {**os.environ, "KERAS_BACKEND": options.backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     return subprocess.Popen(
@@ -84,17 +85,17 @@ def start(options, **worker):
 
 
 def measure(ways, options):
-    """Returns the images a second of each way, round by round."""
+    """Returns the images per second of each variant in each round."""
     rates = {name: [] for name in ways}
     for turn in range(options.rounds + 1):
         for name, workers in ways.items():
             answers = take_turn(workers)
-            if turn:  # the first one compiles
+            if turn:  # the first turn compiles
                 rates[name].append(statistics.mean(answers))
     workers = [worker for workers in ways.values() for worker in workers]
     for worker in workers:
         worker.stdin.close()
-    for worker in workers:  # which wait for each other
+    for worker in workers:  # after closing all, since workers wait for each other
         worker.wait()
     return rates
 
@@ -103,7 +104,7 @@ def take_turn(workers):
     for worker in workers:
         worker.stdin.write("train\n")
         worker.stdin.flush()
-    # Gloo says a line of its own.
+    # Gloo prints a line of its own.
     answers = [next((line for line in worker.stdout if line.startswith("images/s")), None) for worker in workers]
     if not all(answers):
         sys.exit("A worker ended; its error is above.")
@@ -114,7 +115,7 @@ def show(options, rates):
     medians = {name: statistics.median(found) for name, found in rates.items()}
     first = next(iter(medians.values()))
     print(f"\n{options.backend}, {options.size}×{options.size} pixels, {platform.machine()}, {os.cpu_count()} cores\n")
-    print("| way | images/s | spread | against the first |\n|---|---|---|---|")
+    print("| variant | images/s | spread | relative to the first |\n|---|---|---|---|")
     for name, median in medians.items():
         spread = (max(rates[name]) - min(rates[name])) / median
         print(f"| {name} | {median:.1f} | ±{spread / 2:.0%} | {median / first:.2f} |")
@@ -126,13 +127,13 @@ def show(options, rates):
 
 
 def work():
-    """Trains a turn for each line of the input, and prints `images/s RATE` after each."""
+    """Trains for one turn per line of standard input, and prints `images/s RATE` after each."""
     settings = json.loads(sys.argv[1])
     if "core" in settings:
         os.sched_setaffinity(0, {settings["core"]})  # before the frameworks count the cores
-    from common import quiet  # noqa: F401, I001 (before Keras)
+    from common.launch import quiet  # noqa: F401, I001 (before Keras)
     from common import backend
-    from common.devices import DeviceOptions, join, spread
+    from common.training.devices import DeviceOptions, join, spread
 
     if "hosts" in settings:
         join(DeviceOptions(hosts=settings["hosts"], host=settings["host"], coordinator=settings["coordinator"]))
@@ -143,14 +144,14 @@ def work():
 
 
 def trainer(settings, shard):
-    """Returns a function that trains a turn and returns the images a second of all hosts."""
+    """Returns a function that trains for one turn and returns the images per second of all hosts."""
     import keras
     import numpy as np
 
     from common import backend
-    from common.callbacks import Throughput
     from common.gan import GAN
     from common.losses import NonSaturating
+    from common.training.callbacks import Throughput
     from data_prep.batches import Batches
     from recipes.dcgan import train as dcgan
 
@@ -168,7 +169,7 @@ def trainer(settings, shard):
     )
     adams = [keras.optimizers.Adam(config.learning_rate, config.beta_1) for _ in range(2)]
     gan.compile(NonSaturating(), *adams, jit_compile=settings.get("xla", "auto"))
-    throughput = Throughput(batch_size)  # from the end of the first step, which compiles
+    throughput = Throughput(batch_size)  # measures from the end of the first step, which compiles
 
     def turn():
         gan.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[throughput])

@@ -1,13 +1,13 @@
-"""Times one training step of the same GAN in several ways, interleaved, and prints a table of ratios.
+"""Times one training step of the same GAN in several implementations, and prints a table of ratios.
 
     .venv/bin/python -m benchmarks.throughput [--recipe dcgan] [--width N] [--batch-size 64] [--rounds 7]
 
-The networks are those of a recipe, at its default width unless another is given. Every way trains the same two on the
-same batch: a step of the discriminator, then one of the generator on new latents. The rounds are interleaved, so that
-what else the machine does falls on all of them, and medians are compared.
+The networks are those of a recipe, at its default width unless another is given. Every variant trains them on the same
+batch: an update of the discriminator, then one of the generator with new latents. The rounds are interleaved, so that
+other load on the machine affects all variants alike. Medians are compared.
 
 (a) this project on TensorFlow
-(b) the older Keras way: `train_on_batch` on the discriminator, then on a model stacked of both
+(b) the older Keras approach: `train_on_batch` on the discriminator, then on a stacked model of both networks
 (c) a `keras.Model` with a hand-written `GradientTape` in `train_step`
 (d) plain PyTorch, eager, in its own layout (where it is installed)
 """
@@ -20,7 +20,7 @@ import time
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from common import quiet  # noqa: F401, I001 (before Keras)
+from common.launch import quiet  # noqa: F401, I001 (before Keras)
 import keras
 import numpy as np
 import tensorflow as tf
@@ -52,7 +52,7 @@ def networks(recipe, width):
 
 
 def project(images, size, policy="float32", **kwargs):
-    """(a)"""
+    """(a) this project."""
     keras.config.set_dtype_policy(policy)
     gan = GAN(*networks(*size), seed=0)
     keras.config.set_dtype_policy("float32")
@@ -62,7 +62,7 @@ def project(images, size, policy="float32", **kwargs):
 
 
 def older_keras(images, size):
-    """(b) `trainable` is read when a train function is traced, so it is set before each of the two first calls."""
+    """(b) the older Keras approach. `trainable` is read when a train function is traced, so each call sets it first."""
     generator, discriminator = networks(*size)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     discriminator.compile(adam(), loss, jit_compile=False)
@@ -83,7 +83,7 @@ def older_keras(images, size):
 
 
 class HandWritten(keras.Model):
-    """(c) the usual tutorial."""
+    """(c) a hand-written step, as in most tutorials."""
 
     def __init__(self, generator, discriminator):
         super().__init__()
@@ -148,7 +148,7 @@ def torch_networks(recipe, width):
 
 
 def plain_torch(images, size):
-    """(d)"""
+    """(d) plain PyTorch."""
     import torch
     from torch import nn
 
@@ -175,7 +175,7 @@ def plain_torch(images, size):
 
 
 def fit_and_loop(images, size, steps):
-    """Returns an epoch of `fit`, progress bar and all but its printing, and the same steps in a bare compiled loop."""
+    """Returns functions for an epoch of `fit`, without printing, and for the same steps in a bare compiled loop."""
     gan = GAN(*networks(*size), seed=0)
     gan.compile(NonSaturating(), adam(), adam(), steps_per_execution=8)  # as in the recipes
     stored = np.random.default_rng(0).integers(0, 256, (len(images) * steps, *SHAPE), dtype="uint8")
@@ -196,14 +196,14 @@ def fit_and_loop(images, size, steps):
 
 
 def matrix_peak(size=2048):
-    """Returns a function that does one float32 matrix product, and its operations."""
+    """Returns a function that computes one float32 matrix product, and its number of operations."""
     matrix = tf.random.normal((size, size))
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
     return lambda: float(product()), 2 * size**3
 
 
 def operations(recipe, width):
-    """Returns the floating-point operations of the convolutions and dense layers in one step, per image."""
+    """Returns the floating-point operations of the convolutions and dense layers per image in one training step."""
     if recipe == "dcgan":
         wide = 2 * width
         generator = LATENT_DIM * wide * 49 + 196 * wide * width * 4 + 784 * width * 4
@@ -211,13 +211,13 @@ def operations(recipe, width):
     else:
         generator = LATENT_DIM * width + width * width + width * 784
         discriminator = 784 * width + width * width + width
-    # D's step: G forward; D forward and backward (twice the work) on real and fake. G's step: both forward, D backward
-    # to its input, G backward.
+    # Update of D: G forward; D forward and backward (twice the work) on real and fake. Update of G: both forward, D
+    # backward to its input, G backward.
     return 2 * (generator + 2 * 3 * discriminator + generator + 2 * discriminator + 2 * generator)
 
 
 def interleaved(ways, rounds, repeats):
-    """Returns the median seconds of each way; a round runs every way in turn, and begins with another one."""
+    """Returns the median seconds of each variant; a round runs all of them, starting with a different one each time."""
     seconds = {name: [] for name in ways}
     for way in ways.values():
         way(), way()
@@ -235,7 +235,7 @@ def interleaved(ways, rounds, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", choices=("dcgan", "vanilla"), default="dcgan")
-    parser.add_argument("--width", type=int, help="filters or units; the recipe's default if left out")
+    parser.add_argument("--width", type=int, help="filters or units; by default those of the recipe")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -253,13 +253,13 @@ def main():
     try:
         ways["(d) PyTorch, eager"] = plain_torch(images, size)
     except ImportError:
-        print("PyTorch is not installed: (d) is left out.")
+        print("PyTorch is not installed: (d) is skipped.")
     medians = interleaved({**ways, "peak": peak}, options.rounds, repeats=5)
     flops = peak_operations / medians.pop("peak")
     base = medians["(a) this project"]
     print(f"{os.cpu_count()} cores, {platform.machine()}; float32 matrix products: {flops / 1e9:.0f} GFLOP/s")
     print(f"{options.recipe} 28×28, width {width}, batches of {count}, medians of {options.rounds} rounds of 5 steps\n")
-    print("| way | ms a step | images/s | (a) is faster by | share of the peak |\n|---|---|---|---|---|")
+    print("| variant | ms per step | images/s | speed-up of (a) | share of the peak |\n|---|---|---|---|---|")
     for name, value in medians.items():
         share = operations(*size) * count / value / flops
         print(f"| {name} | {value * 1e3:.1f} | {count / value:.0f} | {value / base:.2f}× | {share:.0%} |")

@@ -1,23 +1,26 @@
-"""What differs between TensorFlow, JAX and PyTorch: differentiation, and what the hardware is.
+"""What differs between TensorFlow, JAX and PyTorch: differentiation, devices and random state.
 
-This is the only module that imports a framework. Keras does everything else on all three.
+This is the only module that imports a framework; everything else goes through Keras. In the order of the code:
 
-- `value_and_gradients(loss, variables, state)`: the value of `loss()` and its gradients with respect to `variables`.
-- `input_gradients(function, inputs)`: the gradients of a sum of outputs with respect to `inputs`, themselves
-  differentiable, for penalties on the discriminator's slope.
+- `version`: the version of the framework.
+- `value_and_gradients(loss, variables, state)`: the value of `loss()` and its gradients with respect to `variables`;
+  `state` are the variables that `loss` may change.
+- `input_gradients(function, inputs)`: the gradients of the sum of the outputs with respect to `inputs`, themselves
+  differentiable, for gradient penalties.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
-- `plays_many_rounds()`: whether Keras' trainer takes more than one step at a time.
-- `fetch_state(model)`: writes the state of a training under way into the model's variables, before a callback reads or
-  sets them.
-- `compiles_with_xla()`, `device()`: whether XLA pays here, and the name of what computes.
-- `device_count()`, `distributed(count)`: how many devices this host has; the context in which networks are built and
-  trained so that each batch is spread over so many of them.
-- `draw_rows(draw, shape, **options)`: `draw(shape, **options)`, of which each device gets other rows.
-- `join(address, hosts, host, …)`, `hosts()`, `gather(array)`, `from_first(array)`, `tells_of_lost_host(error)`: several
-  hosts that train together; which one this is of how many; what each of them has, what the first one has; whether an
-  error means that one is gone.
-- `set_random_seed(seed)`: as `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
-- `random_state()`, `set_random_state(state)`: what the framework draws from when a layer has no seed of its own.
+- `supports_steps_per_execution()`: whether Keras' trainer can take several steps per execution.
+- `compiles_with_xla()`: whether to compile with XLA here.
+- `device()`, `device_count()`: the name of the first device; the number of devices of this host.
+- `distributed(count)`: the context in which networks are built and trained so that `count` devices share each batch.
+- `draw_rows(draw, shape, **options)`: `draw(shape, **options)`, with different rows on each device.
+- `join(address, hosts, host, patience, seconds)`: connects the hosts of a run, on JAX only.
+- `hosts()`: the index of this host and the number of hosts.
+- `gather(array)`, `from_first(array)`: the arrays of all hosts, stacked; the array of the first host.
+- `is_lost_host_error(error)`: whether an error means that another host has ended.
+- `fetch_state(model)`: writes the state of a running `fit` into the model's variables, before a callback reads or sets
+  them.
+- `set_random_seed(seed)`: like `keras.utils.set_random_seed`, which imports TensorFlow on every backend.
+- `random_state()`, `set_random_state(state)`: the random state that layers without a seed of their own draw from.
 """
 
 import contextlib
@@ -28,14 +31,14 @@ import numpy as np
 
 
 def samples(batch):
-    """Returns the samples of a batch as Keras hands it to `train_step`, where None stands for a target not given."""
+    """Returns the samples of a batch that Keras passes to `train_step`, without the None of a missing target."""
     if not isinstance(batch, (list, tuple)):
         return batch
     parts = tuple(part for part in batch if part is not None)
     return parts[0] if len(parts) == 1 else parts
 
 
-# What is so wherever there is one device or one host.
+# Defaults for one device and one host; a backend that supports more overrides them.
 
 
 def distributed(count):
@@ -62,7 +65,7 @@ def from_first(array):
     return array
 
 
-def tells_of_lost_host(error):
+def is_lost_host_error(error):
     return False
 
 
@@ -73,11 +76,11 @@ if keras.backend.backend() == "tensorflow":
 
     def value_and_gradients(loss, variables, state):
         values = [variable.value for variable in variables]
-        # Watching only these keeps the other network's gradients out of the graph.
+        # Watching only `values` keeps the gradients of the other network out of the graph.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             value = loss()
-            # Keras' optimizers add up the gradients of all devices, each of which sees its part of the batch.
+            # Each device computes the mean over its part of the batch, and Keras' optimizers sum over devices.
             share = value / tf.distribute.get_strategy().num_replicas_in_sync
         return value, tape.gradient(share, values)
 
@@ -91,11 +94,11 @@ if keras.backend.backend() == "tensorflow":
         def train_step(self, batch):
             return self.update(samples(batch))
 
-    def plays_many_rounds():
-        return not is_distributed()  # the loop of steps cannot hold what the devices exchange
+    def supports_steps_per_execution():
+        return not is_distributed()  # devices cannot communicate within the loop of steps
 
     def compiles_with_xla():
-        # On a CPU the plain graph has the faster convolutions, on an accelerator XLA (benchmarks/throughput.py).
+        # On a CPU convolutions are faster in the plain graph, on an accelerator with XLA (benchmarks/throughput.py).
         return bool(tf.config.list_physical_devices("GPU")) and not is_distributed()
 
     def is_distributed():
@@ -117,7 +120,7 @@ if keras.backend.backend() == "tensorflow":
         return tf.distribute.MirroredStrategy([device.name for device in logical_devices()[:count]]).scope()
 
     def draw_rows(draw, shape, **options):
-        # Every device has the same seed: each draws for the whole batch and takes its part.
+        # All devices have the same seed: each draws the rows of the whole batch and keeps its part.
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return draw(shape, **options)
@@ -131,7 +134,7 @@ if keras.backend.backend() == "tensorflow":
     set_random_seed = keras.utils.set_random_seed
 
     def random_state():
-        return ()  # Keras' layers draw from their own seeds only
+        return ()  # Keras' layers draw only from their own seeds
 
     def set_random_state(state):
         pass
@@ -144,7 +147,7 @@ elif keras.backend.backend() == "jax":
     _state = []  # the variables that the loss being differentiated may change
 
     def value_and_gradients(loss, variables, state):
-        # JAX differentiates pure functions only: run `loss` on a copy of the
+        # JAX differentiates only pure functions: run `loss` on a copy of the
         # state, then assign what it changed (moving averages, random seeds).
         def pure(values):
             copy = [(v, v.value) for v in state] + list(zip(variables, values, strict=True))
@@ -159,8 +162,8 @@ elif keras.backend.backend() == "jax":
         return value, gradients
 
     def input_gradients(function, inputs):
-        # What `function` assigns (a batch norm's averages) belongs to the inner
-        # trace: hand it out as an output, then assign it outside.
+        # What `function` assigns (moving averages of batch norm) belongs to the
+        # inner trace: return it as an output, then assign it outside.
         def pure(inputs):
             outputs = keras.ops.sum(function(inputs))
             return outputs, [v.value for v in _state]
@@ -186,11 +189,11 @@ elif keras.backend.backend() == "jax":
                 logs = self.update(samples(batch))
                 return logs, tuple([v.value for v in group] for group in groups)
 
-    def plays_many_rounds():
+    def supports_steps_per_execution():
         return True
 
     def compiles_with_xla():
-        return True  # JAX compiles with nothing else
+        return True  # JAX always compiles with XLA
 
     def device():
         first = jax.devices()[0]
@@ -207,11 +210,11 @@ elif keras.backend.backend() == "jax":
             for host in range(hosts()[1])
             for device in [device for device in jax.devices() if device.process_index == host][:count]
         ]
-        # `Batches` hands each host its own part.
+        # `Batches` already gives each host its own part.
         return keras.distribution.DataParallel(devices=chosen, auto_shard_dataset=False).scope()
 
     def draw_rows(draw, shape, **options):
-        # Left to itself the compiler spreads real samples only, and every device makes all of the fake ones.
+        # By default only real samples are sharded, and every device would generate all of the fake ones.
         rows = draw(shape, **options)
         distribution = keras.distribution.distribution()
         if distribution is None:
@@ -225,7 +228,7 @@ elif keras.backend.backend() == "jax":
 
     def hosts():
         if not jax.distributed.is_initialized():
-            return 0, 1  # not asked of JAX, which would take hold of the hardware
+            return 0, 1  # asking JAX would initialize the hardware
         return jax.process_index(), jax.process_count()
 
     def gather(array):
@@ -234,19 +237,19 @@ elif keras.backend.backend() == "jax":
     def from_first(array):
         return np.asarray(multihost_utils.broadcast_one_to_all(array))
 
-    def tells_of_lost_host(error):
-        # They come as errors of JAX or as a plain ValueError.
+    def is_lost_host_error(error):
+        # They have no type of their own: some are errors of JAX, some a plain ValueError.
         return any(engine in str(error) for engine in ("Gloo", "NCCL"))
 
     def fetch_state(model):
-        model.jax_state_sync()  # within an epoch Keras keeps the state outside of the model
+        model.jax_state_sync()  # during an epoch Keras keeps the state outside the model
 
     def set_random_seed(seed):
-        random.seed(seed)  # from which Keras draws the seeds of layers and initial weights
+        random.seed(seed)  # Keras draws the seeds of layers and initial weights from it
         np.random.seed(seed)
 
     def random_state():
-        return ()  # Keras' layers draw from their own seeds only
+        return ()  # Keras' layers draw only from their own seeds
 
     def set_random_state(state):
         pass
@@ -269,9 +272,10 @@ elif keras.backend.backend() == "torch":
 
     class Model(keras.Model):
         def train_step(self, batch):
-            return self.update(samples(batch))
+            # `fit` hands over tensors, `train_on_batch` whatever it was given.
+            return self.update(keras.tree.map_structure(keras.ops.convert_to_tensor, samples(batch)))
 
-    def plays_many_rounds():
+    def supports_steps_per_execution():
         return False
 
     def compiles_with_xla():
@@ -281,7 +285,7 @@ elif keras.backend.backend() == "torch":
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
 
     def device_count():
-        return 1  # Keras distributes no training on PyTorch
+        return 1  # Keras does not distribute training on PyTorch
 
     def fetch_state(model):
         pass
@@ -292,7 +296,7 @@ elif keras.backend.backend() == "torch":
         torch.manual_seed(seed)
 
     def random_state():
-        return torch.get_rng_state().numpy()  # Dropout without a seed draws from here
+        return torch.get_rng_state().numpy()  # Dropout without a seed draws from this state
 
     def set_random_state(state):
         torch.set_rng_state(torch.from_numpy(state.astype("uint8")))

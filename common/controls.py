@@ -1,72 +1,73 @@
-"""Controls of the game that the literature teaches: small pieces, each of use alone, all of use together.
+"""Ways to stabilize training that the literature teaches: each can be used alone or with the others.
 
-Losses around a loss, a layer before the discriminator, callbacks that hold a player. A recipe whose `Config` has
-`ControlOptions` as a field offers them all on its command line.
+Losses that wrap a loss, a layer in front of the discriminator, callbacks that freeze a network. A recipe whose `Config`
+has `ControlOptions` as a field offers them all on its command line.
 """
 
 import dataclasses
 from typing import Annotated
 
 import keras
+import tyro
 from keras import layers, ops
 
 from common import backend
-from common.errors import InputError
+from common.base.errors import InputError
+from common.base.ranges import Range, Share, Weight
 from common.losses import Loss
-from common.options import Range, Share, Weight
 
 
 @dataclasses.dataclass(frozen=True)
 class ControlOptions:
-    """The options by which a user steers the game. With the defaults nothing is added to it."""
+    """Options that stabilize the training; the defaults change nothing."""
 
     warm_up: Annotated[int, Range(0)] = 0
-    """rounds at the beginning in which the discriminator learns alone"""
-    hold_below: Weight = 0.0
-    """hold the discriminator while its loss is below this: it is then too strong to learn from"""
+    """training steps at the beginning in which only the discriminator is updated"""
+    freeze_below: Annotated[Weight, tyro.conf.arg(aliases=["--hold-below"])] = 0.0
+    """freeze the discriminator while its loss is below this: it is then too strong to learn from"""
     label_smoothing: Annotated[float, Range(0, 0.5)] = 0.0
-    """the probability with which the discriminator shall doubt what is real"""
+    """one-sided label smoothing: the target of real images is 1 minus this"""
     label_noise: Annotated[float, Range(0, 0.5)] = 0.0
-    """the share of pairs of a real and a fake picture that the discriminator is told the wrong way round"""
+    """the probability with which the labels of a real and a fake image are flipped"""
     instance_noise: Weight = 0.0
-    """standard deviation of noise on all that the discriminator sees; falls to 0 until the last epoch"""
+    """standard deviation of noise on the discriminator's input; decays linearly to 0 by the last epoch"""
     dropout: Share = 0.0
-    """the share of its features that the discriminator forgets in each step"""
+    """dropout rate of the discriminator's features"""
 
-    def around(self, loss):
-        """Returns the `Loss` with what the options ask for around it."""
+    def wrap_loss(self, loss):
+        """Returns the `Loss` with label smoothing and label noise, as far as the options ask for them."""
         loss = LabelSmoothing(loss, self.label_smoothing) if self.label_smoothing else loss
         return LabelNoise(loss, self.label_noise) if self.label_noise else loss
 
-    def before(self, samples):
-        """Returns the symbolic samples as the discriminator is to see them."""
+    def add_instance_noise(self, samples):
+        """Returns the symbolic samples with the noise that the options ask for."""
         return InstanceNoise(self.instance_noise)(samples) if self.instance_noise else samples
 
-    def after(self, features):
-        """Returns the symbolic features of a hidden layer of the discriminator as the next layer is to see them."""
+    def add_dropout(self, features):
+        """Returns the symbolic features of a hidden layer with the dropout that the options ask for."""
         return layers.Dropout(self.dropout)(features) if self.dropout else features
 
     def callbacks(self, epochs):
-        """Returns the callbacks for a training of so many epochs."""
+        """Returns the callbacks that the options ask for, for a training of so many epochs."""
         return [
             *([WarmUp(self.warm_up)] if self.warm_up else []),
-            *([HoldDiscriminator(self.hold_below)] if self.hold_below else []),
+            *([FreezeDiscriminator(self.freeze_below)] if self.freeze_below else []),
             *([NoiseDecay(epochs)] if self.instance_noise else []),
         ]
 
 
-# Losses around a loss ---------------------------------------------------------------------------------------------
+# Losses that wrap a loss -------------------------------------------------------------------------------------------
 
 
-class Around(Loss):
-    """Base of a loss that changes what another one tells the discriminator; the generator's stays.
+class LossWrapper(Loss):
+    """Base of a loss that changes the discriminator's labels in another loss; the generator's loss stays the same.
 
     Args:
         loss: a `Loss` of the form E a(D(x)) + E b(D(G(z))), such as `NonSaturating` or `LeastSquares`.
-        share: float, how much of it is changed.
+        share: float, how much is changed.
 
     Raises:
-        ValueError: if the loss compares samples pair by pair: no label of its own belongs to a sample then.
+        ValueError: if the loss compares real and fake samples in pairs: then a single sample has no label.
     """
 
     def __init__(self, loss, share):
@@ -89,15 +90,15 @@ class Around(Loss):
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
-class LabelSmoothing(Around):
-    """The target of real samples is 1 - s instead of 1; that of fake ones stays 0, hence one-sided.
+class LabelSmoothing(LossWrapper):
+    """One-sided label smoothing: the target of real samples is 1 - s instead of 1; that of fake samples stays 0.
 
-    With a the loss of a sample called real and b that of one called fake, the discriminator minimizes
-    E (1 - s) a(D(x)) + s b(D(x)) + b(D(G(z))). With cross-entropy the best logit of a sample that is surely real is
+    With a the loss for the label real and b the loss for the label fake, the discriminator minimizes
+    E (1 - s) a(D(x)) + s b(D(x)) + b(D(G(z))). With cross-entropy the optimal logit of a real sample is then at most
     log((1 - s) / s) instead of ∞. The value is that of the formula up to a constant, which is 0 for cross-entropy.
 
     Args:
-        loss: see `Around`.
+        loss: see `LossWrapper`.
         share: float, s.
 
     Reference: Salimans et al., 2016, https://arxiv.org/abs/1606.03498, section 3.4.
@@ -110,20 +111,20 @@ class LabelSmoothing(Around):
         return loss(real, fake) + self.share * (loss(nothing, real) - loss(real, nothing))
 
 
-class LabelNoise(Around):
-    """The discriminator is told some pairs of a real and a fake sample the wrong way round, others in every step.
+class LabelNoise(LossWrapper):
+    """Flips the labels of some pairs of a real and a fake sample, other pairs in every step.
 
     Args:
-        loss: see `Around`.
-        share: float, the probability for a pair.
+        loss: see `LossWrapper`.
+        share: float, the probability that a pair is flipped.
 
     Reference: Chintala et al., 2016, *How to Train a GAN?*, a talk: "occasionally flip the labels".
     """
 
     def discriminator(self, real, fake):
         shape = (ops.shape(real)[0],) + (1,) * (len(real.shape) - 1)
-        is_swapped = backend.draw_rows(keras.random.uniform, shape, seed=self.seed_generator) < self.share
-        return self.loss.discriminator(ops.where(is_swapped, fake, real), ops.where(is_swapped, real, fake))
+        is_flipped = backend.draw_rows(keras.random.uniform, shape, seed=self.seed_generator) < self.share
+        return self.loss.discriminator(ops.where(is_flipped, fake, real), ops.where(is_flipped, real, fake))
 
 
 # A layer before the discriminator ---------------------------------------------------------------------------------
@@ -131,10 +132,10 @@ class LabelNoise(Around):
 
 @keras.saving.register_keras_serializable(package="common.controls")
 class InstanceNoise(layers.Layer):
-    """Adds normal noise while training, so that real and fake samples overlap and no discriminator is perfect.
+    """Adds normal noise in training, so that the distributions of real and fake samples overlap.
 
     Args:
-        deviation: float, the standard deviation; `NoiseDecay` lets it fall.
+        deviation: float, the standard deviation; `NoiseDecay` lets it decay.
 
     Reference: Sønderby et al., 2017, https://arxiv.org/abs/1610.04490, on instance noise.
     """
@@ -160,7 +161,7 @@ class InstanceNoise(layers.Layer):
 
 
 class NoiseDecay(keras.callbacks.Callback):
-    """Lets the noise of every `InstanceNoise` fall on a line, from its deviation to 0 after the last epoch.
+    """Lets the noise of every `InstanceNoise` decay linearly to 0 after the last epoch.
 
     Args:
         epochs: integer.
@@ -176,101 +177,101 @@ class NoiseDecay(keras.callbacks.Callback):
                 layer.deviation.assign(layer.initial * max(0, 1 - epoch / self.epochs))
 
 
-# Callbacks that hold a player -------------------------------------------------------------------------------------
+# Callbacks that freeze a network -------------------------------------------------------------------------------------
 
 
-class Hold(keras.callbacks.Callback):
-    """Base of callbacks that hold a player: it goes on to be differentiated, with a learning rate of 0.
+class Freeze(keras.callbacks.Callback):
+    """Base of callbacks that freeze a network for a while: its gradients are computed, its learning rate is 0.
 
-    At the end of an epoch the player is free, so that a checkpoint has its true learning rate. The optimizer needs a
-    number as its learning rate, not a schedule.
+    At the end of an epoch it is unfrozen, so that a checkpoint has the true learning rate. The optimizer needs a number
+    as its learning rate, not a schedule.
 
     Attributes:
-        player: "generator" or "discriminator".
+        network: "generator" or "discriminator".
     """
 
-    player = None
+    network = None
 
-    def is_held(self, done, logs):
-        """Tells whether to hold the player. Override it.
+    def is_frozen(self, step, logs):
+        """Returns whether to freeze the network. Override it.
 
         Args:
-            done: integer, rounds played since the training began.
-            logs: dictionary of the logs of the last look, empty at the beginning of an epoch.
+            step: integer, training steps since the training began.
+            logs: dictionary of the last logs, empty at the beginning of an epoch.
         """
-        raise NotImplementedError(f"{type(self).__name__} needs a method is_held(self, done, logs).")
+        raise NotImplementedError(f"{type(self).__name__} needs a method is_frozen(self, step, logs).")
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.optimizer = getattr(self.model, f"{self.player}_optimizer")
+        self.optimizer = getattr(self.model, f"{self.network}_optimizer")
         if isinstance(self.optimizer.get_config()["learning_rate"], dict):
             raise InputError(
-                f"{type(self).__name__} needs a number as its learning rate of the {self.player}, but got a schedule, "
+                f"{type(self).__name__} needs a number as the learning rate of the {self.network}, but got a schedule, "
                 "which it cannot set to 0 for a while; pass a number, or leave the control out."
             )
         self.rate = float(self.optimizer.learning_rate)
-        self.before = epoch * (self.params["steps"] or 0)
-        self.held_rounds, self.last, self.holds = 0, -1, False
-        self._set(self.is_held(self.before, {}))
+        self.first_step = epoch * (self.params["steps"] or 0)
+        self.frozen_steps, self.last, self.freezes = 0, -1, False
+        self._set(self.is_frozen(self.first_step, {}))
 
     def on_train_batch_end(self, batch, logs=None):
-        self.held_rounds += (batch - self.last) * self.holds
+        self.frozen_steps += (batch - self.last) * self.freezes
         self.last = batch
-        self._set(self.is_held(self.before + batch + 1, logs or {}))
+        self._set(self.is_frozen(self.first_step + batch + 1, logs or {}))
 
     def on_epoch_end(self, epoch, logs=None):
         self._set(False)
-        logs[f"{self.player} held"] = self.held_rounds / (self.last + 1)  # the share of rounds
+        logs[f"{self.network} frozen"] = self.frozen_steps / (self.last + 1)  # the share of steps
 
-    def _set(self, holds):
-        if holds != self.holds:
+    def _set(self, freezes):
+        if freezes != self.freezes:
             backend.fetch_state(self.model)
-            self.optimizer.learning_rate = 0.0 if holds else self.rate
-        self.holds = holds
+            self.optimizer.learning_rate = 0.0 if freezes else self.rate
+        self.freezes = freezes
 
 
-class WarmUp(Hold):
-    """Lets the discriminator learn alone at the beginning, so that the generator's first gradients mean something.
+class WarmUp(Freeze):
+    """Freezes the generator at the beginning, so that its first gradients come from a trained discriminator.
 
     Args:
-        rounds: integer; the game is looked at every `steps_per_execution` rounds.
+        steps: integer, checked every `steps_per_execution` training steps.
 
     Reference: Shrivastava et al., 2017, https://arxiv.org/abs/1612.07828, who train the discriminator alone first.
     """
 
-    player = "generator"
+    network = "generator"
 
-    def __init__(self, rounds):
+    def __init__(self, steps):
         super().__init__()
-        self.rounds = rounds
+        self.steps = steps
 
-    def is_held(self, done, logs):
-        return done < self.rounds
+    def is_frozen(self, step, logs):
+        return step < self.steps
 
 
-class HoldDiscriminator(Hold):
-    """Holds the discriminator while it is too strong, until the generator has caught up.
+class FreezeDiscriminator(Freeze):
+    """Freezes the discriminator while it is too strong, until the generator has caught up.
 
     Args:
-        below: float, the loss of the discriminator under which it waits. A fair draw of cross-entropy is at 1.386.
+        below: float, the discriminator's loss below which it is frozen. At equilibrium cross-entropy is 1.386.
 
     Reference: Goodfellow, 2016, https://arxiv.org/abs/1701.00160, section 4.4, doubts that balancing helps; measure it.
     """
 
-    player = "discriminator"
+    network = "discriminator"
 
     def __init__(self, below):
         super().__init__()
         self.below = below
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.rounds, self.sum = 0, 0.0
+        self.steps, self.sum = 0, 0.0
         super().on_epoch_begin(epoch, logs)
 
-    def is_held(self, done, logs):
+    def is_frozen(self, step, logs):
         if not logs:
             return False
-        # Keras logs the mean of the epoch so far; what counts is that of the rounds since the last look.
-        rounds, total = done - self.before, logs["d_loss"] * (done - self.before)
-        recent = (total - self.sum) / (rounds - self.rounds)
-        self.rounds, self.sum = rounds, total
+        # Keras logs the mean of the epoch so far; what counts is the mean since the last call.
+        steps, total = step - self.first_step, logs["d_loss"] * (step - self.first_step)
+        recent = (total - self.sum) / (steps - self.steps)
+        self.steps, self.sum = steps, total
         return recent < self.below

@@ -1,22 +1,23 @@
-"""The game: a discriminator learns to tell real samples from fake ones, a generator to make it fail."""
+"""The GAN: a discriminator learns to tell real samples from fake ones, a generator learns to fool it."""
 
 import contextlib
 
 import keras
-import numpy as np
 from keras import ops
 
 from common import backend
+from common.base.renamed import renamed
 from common.losses import Loss
 from common.networks import plain
+from common.sampling import draw_samples, latent_dim_of
 
 
 class Optimizers(keras.optimizers.MultiOptimizer):
-    """The optimizers of both networks in the one place where Keras saves and tracks an optimizer."""
+    """The optimizers of both networks as the single optimizer that Keras tracks and saves."""
 
     def finalize_variable_values(self, var_list):
         super().finalize_variable_values(var_list)
-        # A weight and its average would share one buffer, and JAX could not train on.
+        # A weight and its average would share one buffer, which JAX cannot donate twice.
         for variable in var_list:
             variable.assign(ops.copy(variable.value))
 
@@ -28,18 +29,18 @@ class GAN(backend.Model):
     A sample is whatever the discriminator judges: an image, `(image, label)`, `(source, target)`. `fit` takes real
     samples. Called like a model, a GAN maps latents to samples.
 
-    Override `fake` for a conditional game, `judge` for augmentation, `discriminator_loss` or `generator_loss` for
-    another term, `update` for another game.
+    Override `fake` for a conditional GAN, `judge` for augmentation, `discriminator_loss` or `generator_loss` to add a
+    term, `update` for another training step.
 
     Args:
         generator: a `Generator`, or any built `keras.Model`.
         discriminator: a `Discriminator`, or any built `keras.Model` that gives logits.
-        seed: integer or None, of the latents and of everything else the game draws.
-        options: dictionary of what a subclass wants to know, such as the weights of its terms; `self.options`, and
-            saved with the game.
+        seed: integer or None, of the latents and of everything else that a training step draws.
+        options: dictionary of a subclass's settings, such as the weights of its loss terms; kept as `self.options` and
+            saved with the model.
 
     Raises:
-        ValueError: if a network computes in float16, whose loss scaling knows one loss and one optimizer only.
+        ValueError: if a network computes in float16, since Keras' loss scaling supports one loss and one optimizer.
 
     Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1.
     """
@@ -80,17 +81,17 @@ class GAN(backend.Model):
         jit_compile="auto",
         **kwargs,
     ):
-        """Sets what the players minimize, and how.
+        """Sets what the two networks minimize, and how.
 
         Args:
             loss: a `Loss`.
             generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` the
-                generator's keeps an average of its weights: see `averaged`.
-            penalty: a `Penalty` of the discriminator, or a list of them.
-            discriminator_steps, generator_steps: integers, steps of each player in a round. A batch is split into as
-                many equal parts as the larger number says, so that each step of a player sees fresh data.
-            steps_per_execution: integer, rounds played between two looks of the callbacks; more is faster where a round
-                takes few milliseconds. PyTorch plays one at a time whatever is asked for.
+                generator's optimizer keeps an average of the weights: see `averaged`.
+            penalty: a `Penalty` on the discriminator, or a list of them.
+            discriminator_steps, generator_steps: integers, updates of each network in a training step. A batch is split
+                into as many equal parts as the larger number, so that every update of a network sees fresh data.
+            steps_per_execution: integer, training steps between two calls of the callbacks; more is faster where a step
+                takes few milliseconds. PyTorch always takes one.
             jit_compile: bool, or "auto" to let the device decide.
             **kwargs: `run_eagerly`.
 
@@ -114,11 +115,11 @@ class GAN(backend.Model):
         optimizer.build(self.trainable_variables)
         if jit_compile == "auto":
             jit_compile = backend.compiles_with_xla() and not kwargs.get("run_eagerly", False)
-        if not backend.plays_many_rounds():
+        if not backend.supports_steps_per_execution():
             steps_per_execution = 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps_per_execution, **kwargs)
 
-    # The game ---------------------------------------------------------------------------------------------------
+    # The training step ------------------------------------------------------------------------------------------
 
     def fake(self, real):
         """Returns as many fake samples as there are `real` ones."""
@@ -143,7 +144,7 @@ class GAN(backend.Model):
         return self.adversarial_loss.generator(logits)
 
     def update(self, batch):
-        """Plays one round and returns its logs."""
+        """Takes one training step, the discriminator first, and returns its logs."""
         parts = split(batch, max(self.discriminator_steps, self.generator_steps))
         for real in parts[: self.discriminator_steps]:
             discriminator_loss = self.minimize(
@@ -156,7 +157,7 @@ class GAN(backend.Model):
         return self.get_metrics_result()
 
     def minimize(self, loss, real, network, optimizer):
-        """Moves `network` one step down `loss(real)` and returns the loss; the other network stays."""
+        """Updates `network` by the gradients of `loss(real)` and returns the loss; the other network stays fixed."""
         variables = network.trainable_variables
         value, gradients = backend.value_and_gradients(lambda: loss(real), variables, self.variables)
         optimizer.apply(gradients, variables)
@@ -170,22 +171,22 @@ class GAN(backend.Model):
         return backend.draw_rows(keras.random.normal, shape, seed=self.seed_generator)
 
     def sample(self, latents, labels=None, batch_size=256, training=False):
-        """Returns the samples of fixed `latents` as a NumPy array, from the averaged weights where there are any.
+        """Returns the samples that the generator maps `latents` to, as a NumPy array; from averaged weights, if any.
 
         Args:
             latents: array `(count, latent_dim)`.
-            labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
-            batch_size: integer, samples made at once.
+            labels: integer array `(count,)`, the classes for a class-conditional generator; by default each in turn.
+            batch_size: integer, samples generated at once.
             training: bool; True for a generator whose noise is dropout.
         """
         with self.averaged():
-            return sample(self.generator, latents, labels, batch_size, training)
+            return draw_samples(self.generator, latents, labels, batch_size, training)
 
     @contextlib.contextmanager
     def averaged(self):
         """Within this context the generator has its averaged weights, if its optimizer keeps an average.
 
-        Averages of batch norm belong to the raw weights and are used as they are.
+        The moving averages of batch norm are those of the raw weights.
 
         Reference: Yazıcı et al., 2019, https://arxiv.org/abs/1806.04498.
         """
@@ -205,19 +206,19 @@ class GAN(backend.Model):
     # Saving -----------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        networks = map(plain, (self.generator, self.discriminator))
-        generator, discriminator = map(keras.saving.serialize_keras_object, networks)
-        players = {"generator": generator, "discriminator": discriminator}
-        return {**players, "seed": self.seed, "options": dict(self.options), "name": self.name}
+        generator = keras.saving.serialize_keras_object(plain(self.generator))
+        discriminator = keras.saving.serialize_keras_object(plain(self.discriminator))
+        networks = {"generator": generator, "discriminator": discriminator}
+        return {**networks, "seed": self.seed, "options": dict(self.options), "name": self.name}
 
     @classmethod
     def from_config(cls, config):
-        networks = {
-            key: keras.saving.deserialize_keras_object(config.pop(key)) for key in ("generator", "discriminator")
-        }
-        return cls(**networks, **config)
+        generator = keras.saving.deserialize_keras_object(config.pop("generator"))
+        discriminator = keras.saving.deserialize_keras_object(config.pop("discriminator"))
+        options = renamed(config.pop("options", {}))
+        return cls(generator, discriminator, options=options, **config)
 
-    # Keras stores no states of random seeds, without which a loaded game draws other noise.
+    # Keras does not store the states of random seeds, without which a loaded GAN would draw other noise.
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -248,42 +249,6 @@ class GAN(backend.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def sample(generator, latents, labels=None, batch_size=256, training=False):
-    """Returns the samples that a generator, such as one loaded from a file, draws from `latents`, as a NumPy array.
-
-    Args:
-        generator: a built `keras.Model`.
-        latents: array `(count, latent_dim)`.
-        labels: integer array `(count,)`, the classes that a conditional generator draws; by default each in turn.
-        batch_size: integer, samples made at once.
-        training: bool; True for a generator whose noise is dropout.
-    """
-    classes = class_count_of(generator)
-    if classes and labels is None:
-        labels = np.arange(len(latents), dtype="int32") % classes
-    batches = []
-    for start in range(0, len(latents), batch_size):
-        part = slice(start, start + batch_size)
-        batches.append(generator((latents[part], labels[part]) if classes else latents[part], training=training))
-    return np.concatenate([ops.convert_to_numpy(ops.cast(batch, "float32")) for batch in batches])
-
-
-def latent_dim_of(generator):
-    """Returns the length of the latents of a generator, its first input."""
-    return generator.inputs[0].shape[-1]
-
-
-def class_count_of(generator):
-    """Returns how many classes a conditional generator embeds, or 0 of one without labels."""
-    embedding = embedding_of(generator)
-    return embedding.input_dim if embedding else 0
-
-
-def embedding_of(generator):
-    """Returns the layer that turns classes into vectors, or None of a generator without labels."""
-    return next((layer for layer in generator.layers if isinstance(layer, keras.layers.Embedding)), None)
 
 
 def split(batch, parts):

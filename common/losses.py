@@ -1,4 +1,4 @@
-"""Adversarial losses: what each player minimizes, written on logits.
+"""Adversarial losses: what each network minimizes, written on logits.
 
 A `Loss` is two one-liners. `discriminator(real, fake)` and `generator(fake)` take the logits that the discriminator
 gave and return a scalar, the mean over all logits. softplus(x) = log(1 + exp(x)) is the cross-entropy of a logit
@@ -15,8 +15,8 @@ def l1_distance(first, second):
     return mean(ops.abs(ops.cast(first, "float32") - ops.cast(second, "float32")))
 
 
-class Configured:
-    """What `compile` needs to store an object in a `.keras` file: a registered class with a config."""
+class Serializable:
+    """An object that a `.keras` file can store: its class is registered, and it has a config."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -30,14 +30,14 @@ class Configured:
         return cls(**config)
 
 
-class Loss(Configured):
-    """What the two players minimize. Override both methods; add `get_config` if the constructor has arguments.
+class Loss(Serializable):
+    """What the two networks minimize. Override both methods; add `get_config` if the constructor has arguments.
 
     `D` stands for the logits of the discriminator; all expectations are means over a batch.
 
     Attributes:
         relativistic: whether `generator` compares with real samples. If so it is called as `generator(fake, real)`.
-        seed_generator: `keras.random.SeedGenerator` of the game, for a loss that draws; `GAN.compile` sets it.
+        seed_generator: `keras.random.SeedGenerator` for a loss that draws random numbers; `GAN.compile` sets it.
 
     Example:
 
@@ -61,10 +61,10 @@ class Loss(Configured):
 
 
 class Minimax(Loss):
-    """The game as the value function states it; saturating, since the generator's slope vanishes once it loses.
+    """The minimax loss of the value function; it saturates: G's gradient vanishes where D rejects its samples.
 
-    Discriminator: -E log σ(D(x)) - E log(1 - σ(D(G(z)))). Generator: E log(1 - σ(D(G(z)))). A fair draw is at
-    2 log 2 = 1.386 and -log 2 = -0.693.
+    Discriminator: -E log σ(D(x)) - E log(1 - σ(D(G(z)))). Generator: E log(1 - σ(D(G(z)))). At equilibrium the losses
+    are 2 log 2 = 1.386 and -log 2 = -0.693.
 
     Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, equation 1.
     """
@@ -77,9 +77,9 @@ class Minimax(Loss):
 
 
 class NonSaturating(Minimax):
-    """The usual loss: the generator maximizes log σ(D(G(z))) and so keeps its slope while it loses.
+    """The usual loss: the generator maximizes log σ(D(G(z))), whose gradient does not vanish where D rejects it.
 
-    Discriminator: as `Minimax`. Generator: -E log σ(D(G(z))). A fair draw is at 1.386 and 0.693.
+    Discriminator: as `Minimax`. Generator: -E log σ(D(G(z))). At equilibrium the losses are 1.386 and 0.693.
 
     Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, end of section 3.
     """
@@ -89,10 +89,10 @@ class NonSaturating(Minimax):
 
 
 class LeastSquares(Loss):
-    """Distances of the logits to 1 (real) and 0 (fake); a confident right answer is pulled back as well.
+    """Least squares: the logits are regressed to 1 (real) and 0 (fake), so that overconfident ones cost as well.
 
-    Discriminator: ½ E(D(x) - 1)² + ½ E D(G(z))². Generator: ½ E(D(G(z)) - 1)². A fair draw, at logits of ½, is at
-    0.25 and 0.125.
+    Discriminator: ½ E(D(x) - 1)² + ½ E D(G(z))². Generator: ½ E(D(G(z)) - 1)². At equilibrium, with logits of ½, the
+    losses are 0.25 and 0.125.
 
     Reference: Mao et al., 2017, https://arxiv.org/abs/1611.04076, equation 9.
     """
@@ -105,7 +105,7 @@ class LeastSquares(Loss):
 
 
 class Wasserstein(Loss):
-    """The critic's estimate of the earth mover's distance; needs a critic with a bounded slope (a penalty, clipping).
+    """The critic's estimate of the Wasserstein-1 distance; needs a Lipschitz critic (a gradient penalty, clipping).
 
     Discriminator: E D(G(z)) - E D(x), the negative of the distance. Generator: -E D(G(z)).
 
@@ -120,7 +120,7 @@ class Wasserstein(Loss):
 
 
 class Hinge(Loss):
-    """Wasserstein's generator against a discriminator that stops at a margin of 1.
+    """The hinge loss: the discriminator's margin is 1, the generator's loss is that of Wasserstein.
 
     Discriminator: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))). Generator: -E D(G(z)).
 
@@ -136,10 +136,10 @@ class Hinge(Loss):
 
 
 class RelativisticPairing(Loss):
-    """Each fake is judged against one real: the loss asks which of the pair is real, and has no collapsed solution.
+    """Relativistic pairing: each fake is compared with one real sample; its landscape has no mode-dropping minima.
 
-    Discriminator: E log(1 + exp(D(G(z)) - D(x))). Generator: the same with the roles exchanged. A fair draw is at
-    log 2 = 0.693 for both. Meant to go with both `R1` and `R2`.
+    Discriminator: E log(1 + exp(D(G(z)) - D(x))). Generator: the same with the roles exchanged. At equilibrium both
+    losses are log 2 = 0.693. Meant to be used with both `R1` and `R2`.
 
     Reference: Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734; Huang et al., 2024 (R3GAN),
     https://arxiv.org/abs/2501.05441, equation 2.

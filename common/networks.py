@@ -1,15 +1,15 @@
-"""Templates of the two players: write `network`, and get a Keras model."""
+"""Templates of generator and discriminator: write the method `network` and get a Keras model."""
 
 import keras
 from keras import layers
 
-from common.errors import InputError
+from common.base.errors import InputError
 
 
 class Network(keras.Model):
     """A Keras functional model written as one method, `network(inputs, **options)`.
 
-    What the constructor is given beyond its own arguments goes to `network`, so that a network is described once:
+    Further arguments of the constructor are passed on to `network`, so that they are listed only once:
 
     >>> class Doubled(Network):
     ...     def network(self, inputs, units):
@@ -17,8 +17,8 @@ class Network(keras.Model):
     >>> Doubled(keras.Input((3,)), units=6).output_shape
     (None, 6)
 
-    A file saved by `save("name.keras")` holds a plain functional model: it opens with `keras.saving.load_model` in
-    any program, on any backend, without this project (as long as the layers are Keras' own).
+    `save("name.keras")` writes a plain functional model: `keras.saving.load_model` opens it in any program, on any
+    backend, without this project (as long as all layers are Keras' own).
     """
 
     def __init__(self, inputs, name=None, **options):
@@ -28,16 +28,12 @@ class Network(keras.Model):
         """Builds the layers. Override it. Returns the outputs for the symbolic `inputs`."""
         raise NotImplementedError(f"{type(self).__name__} needs a method network(self, inputs).")
 
-    def plain(self):
-        """Returns the same layers as a `keras.Model` of no class of ours; weights are shared, not copied."""
-        return keras.Model(self.inputs if len(self.inputs) > 1 else self.inputs[0], self.output, name=self.name)
-
     def save(self, filepath, overwrite=True, **kwargs):
-        self.plain().save(filepath, overwrite=overwrite, **kwargs)
+        plain(self).save(filepath, overwrite=overwrite, **kwargs)
 
 
 class Generator(Network):
-    """Draws samples from latents: write `network(latents) -> samples`.
+    """Maps latents to samples: write `network(latents) -> samples`.
 
     Args:
         latent_dim: integer, length of a latent vector; or the `keras.Input` (or a list of them) of a generator that
@@ -63,9 +59,10 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Judges samples: write `network(samples) -> logits`. High logits say real, low ones fake.
+    """Judges samples: write `network(samples) -> logits`. High logits mean real, low ones fake.
 
-    The last layer has no activation: a loss works on logits, and a Wasserstein critic has no probability to give.
+    The last layer has no activation: losses are written on logits, and the output of a Wasserstein critic is no
+    probability.
 
     Args:
         sample_shape: tuple of integers, the shape of a sample without the batch; or the `keras.Input` (or a list of
@@ -78,10 +75,10 @@ class Discriminator(Network):
 
     Example:
 
-    >>> class Slope(Discriminator):
+    >>> class Linear(Discriminator):
     ...     def network(self, samples):
     ...         return keras.layers.Dense(1)(samples)
-    >>> Slope((2,)).output_shape
+    >>> Linear((2,)).output_shape
     (None, 1)
     """
 
@@ -91,48 +88,36 @@ class Discriminator(Network):
         super().__init__(inputs, name=name, **options)
 
 
-def as_one_player(name, *networks):
-    """Returns networks of one input each as one that takes as many inputs and gives as many outputs, side by side.
-
-    Args:
-        name: string, of the player.
-        *networks: `Generator`s or `Discriminator`s, each of another name: `get_layer(name)` gives it back.
-
-    >>> networks = [keras.Sequential([keras.Input((2,)), layers.Dense(1)], name=name) for name in "ab"]
-    >>> as_one_player("both", *networks).output_shape
-    [(None, 1), (None, 1)]
-    """
-    inputs = [keras.Input(network.input_shape[1:]) for network in networks]
-    return keras.Model(inputs, [plain(part)(x) for part, x in zip(networks, inputs, strict=True)], name=name)
-
-
 def plain(network):
-    """Returns a network as a `keras.Model` of no class of ours, which it may be already."""
-    return network.plain() if isinstance(network, Network) else network
+    """Returns a network as a plain functional `keras.Model`, a class of Keras' own, with the same weights."""
+    if not isinstance(network, Network):
+        return network
+    inputs = network.inputs if len(network.inputs) > 1 else network.inputs[0]
+    return keras.Model(inputs, network.output, name=network.name)
 
 
-def halvings(height, width):
-    """Returns how often strided convolutions halve an image down to 4 to 7 pixels.
+def num_downsamplings(height, width):
+    """Returns how many convolutions of stride 2 bring an image down to 4 to 7 pixels.
 
     Raises:
         InputError: if its sides cannot be halved so often.
 
-    >>> halvings(28, 28), halvings(32, 32), halvings(128, 64)
+    >>> num_downsamplings(28, 28), num_downsamplings(32, 32), num_downsamplings(128, 64)
     (2, 3, 4)
     """
-    times = 0
-    while min(height, width) >> times > 7 and (height >> times) % 2 == (width >> times) % 2 == 0:
-        times += 1
-    if times < 2 or max(height, width) >> times > 16:
+    count = 0
+    while min(height, width) >> count > 7 and (height >> count) % 2 == (width >> count) % 2 == 0:
+        count += 1
+    if count < 2 or max(height, width) >> count > 16:
         raise InputError(
             f"Images of {width}×{height} pixels cannot be halved down to 4 to 7 pixels; "
-            "bring them to another size, such as --size 64."
+            "resize them, for example with --size 64."
         )
-    return times
+    return count
 
 
 def upsample(x, image_shape, filters):
-    """Returns images of vectors, by the layers that the recipe dcgan explains, for recipes that add something to it.
+    """Returns images for vectors, by the layers that the recipe dcgan explains; for recipes that build on them.
 
     Args:
         x: symbolic tensor `(batch, units)`.
@@ -140,35 +125,35 @@ def upsample(x, image_shape, filters):
         filters: integer, of the layer next to the image.
     """
     height, width, channels = image_shape
-    times = halvings(height, width)
-    filters = filters * 2 ** (times - 1)
-    small = (height // 2**times, width // 2**times, filters)
+    upsamplings = num_downsamplings(height, width)
+    filters = filters * 2 ** (upsamplings - 1)
+    small = (height // 2**upsamplings, width // 2**upsamplings, filters)
     x = layers.Dense(small[0] * small[1] * filters, use_bias=False)(x)
     x = layers.Reshape(small)(x)
     x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.ReLU()(x)
-    for _ in range(times - 1):
+    for _ in range(upsamplings - 1):
         filters //= 2
-        x = layers.Conv2DTranspose(filters, 4, 2, "same", use_bias=False)(x)
+        x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
-    return layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
+    return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)
 
 
 def downsample(images, filters, batch_norm=True):
-    """Returns vectors of features of images, by the layers of the recipe dcgan: the way back of `upsample`.
+    """Returns feature vectors of images, by the layers of the recipe dcgan; the mirror image of `upsample`.
 
     Args:
         images: symbolic tensor `(batch, height, width, channels)`.
         filters: integer, of the layer next to the image.
-        batch_norm: bool; no penalty on slopes goes with it, since the slope at one image depends on the others then.
+        batch_norm: bool; False with a gradient penalty, since with batch norm the gradient at one image depends on the
+            other images of the batch.
     """
-    times = halvings(*images.shape[1:3])
-    x = layers.Conv2D(filters, 4, 2, "same")(images)
+    x = layers.Conv2D(filters, 4, strides=2, padding="same")(images)
     x = layers.LeakyReLU(0.2)(x)
-    for _ in range(times - 1):
+    for _ in range(num_downsamplings(*images.shape[1:3]) - 1):
         filters *= 2
-        x = layers.Conv2D(filters, 4, 2, "same", use_bias=not batch_norm)(x)
+        x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=not batch_norm)(x)
         if batch_norm:
             x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(0.2)(x)

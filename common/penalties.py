@@ -1,18 +1,18 @@
-"""Penalties on the discriminator's slope, added to its loss and differentiated with it.
+"""Penalties on the gradient of the discriminator with respect to its input, added to its loss.
 
-A penalty is called as `penalty(judge, real, fake, seed)`, where `judge` gives the logits of samples. The slope is taken
-with respect to every floating-point part of a sample; integers, such as labels, are conditions and have none. The norm
-is one of each sample, over all its parts, never of the batch.
+A penalty is called as `penalty(judge, real, fake, seed)`, where `judge` gives the logits of samples. The gradient is
+taken with respect to every floating-point part of a sample; integers, such as labels, are conditions and have none. The
+norm is taken per sample, over all its parts, never over the batch.
 """
 
 import keras
 from keras import ops
 
 from common import backend
-from common.losses import Configured
+from common.losses import Serializable
 
 
-class Penalty(Configured):
+class Penalty(Serializable):
     """Base of the penalties: a weight and a norm.
 
     Args:
@@ -36,7 +36,7 @@ class Penalty(Configured):
         raise NotImplementedError(f"{type(self).__name__} needs a method __call__(self, judge, real, fake, seed).")
 
 
-def squared_slopes(judge, samples):
+def squared_gradient_norms(judge, samples):
     """Returns ‖∇D(x)‖² of each sample, shape `(batch,)`."""
     parts = keras.tree.flatten(samples)
     floating = [index for index, part in enumerate(parts) if is_float(part)]
@@ -47,8 +47,8 @@ def squared_slopes(judge, samples):
             merged[index] = value
         return judge(keras.tree.pack_sequence_as(samples, merged))
 
-    slopes = backend.input_gradients(judge_floating, [parts[index] for index in floating])
-    return sum(ops.sum(ops.square(slope), axis=tuple(range(1, len(slope.shape)))) for slope in slopes)
+    gradients = backend.input_gradients(judge_floating, [parts[index] for index in floating])
+    return sum(ops.sum(ops.square(part), axis=tuple(range(1, len(part.shape)))) for part in gradients)
 
 
 def is_float(tensor):
@@ -56,7 +56,7 @@ def is_float(tensor):
 
 
 class GradientPenalty(Penalty):
-    """λ E(‖∇D(x̂)‖ - 1)², at points x̂ drawn uniformly from the lines between real and fake samples.
+    """λ E(‖∇D(x̂)‖ - 1)², at x̂ drawn uniformly from straight lines between pairs of real and fake samples.
 
     Args:
         weight: float, λ.
@@ -69,16 +69,16 @@ class GradientPenalty(Penalty):
 
     def __call__(self, judge, real, fake, seed):
         count = ops.shape(keras.tree.flatten(real)[0])[0]
-        share = backend.draw_rows(keras.random.uniform, (count,), seed=seed)
+        epsilon = backend.draw_rows(keras.random.uniform, (count,), seed=seed)
 
         def mix(real, fake):
             if not is_float(real):
                 return real
-            shares = ops.reshape(ops.cast(share, real.dtype), (-1,) + (1,) * (len(real.shape) - 1))
-            return shares * real + (1 - shares) * ops.cast(fake, real.dtype)
+            mixing = ops.reshape(ops.cast(epsilon, real.dtype), (-1,) + (1,) * (len(real.shape) - 1))
+            return mixing * real + (1 - mixing) * ops.cast(fake, real.dtype)
 
-        # The slope of a square root is infinite at 0, where a dead critic puts it.
-        norms = ops.sqrt(squared_slopes(judge, keras.tree.map_structure(mix, real, fake)) + 1e-12)
+        # The derivative of a square root is infinite at 0, the gradient norm of a dead critic.
+        norms = ops.sqrt(squared_gradient_norms(judge, keras.tree.map_structure(mix, real, fake)) + 1e-12)
         return self.weight * ops.mean(ops.square(norms - 1))
 
 
@@ -95,7 +95,7 @@ class R1(Penalty):
         super().__init__(weight)
 
     def __call__(self, judge, real, fake, seed):
-        return self.weight / 2 * ops.mean(squared_slopes(judge, real))
+        return self.weight / 2 * ops.mean(squared_gradient_norms(judge, real))
 
 
 class R2(R1):

@@ -1,4 +1,4 @@
-"""Learning rates that change with the steps of an optimizer."""
+"""Learning rate schedules."""
 
 import keras
 from keras import ops
@@ -6,11 +6,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="common.schedules")
 class ConstantThenLinear(keras.optimizers.schedules.LearningRateSchedule):
-    """The same rate for the first half of the steps, then on a line to 0.
+    """The learning rate is constant for the first half of the steps, then decays linearly to 0.
 
     Args:
         rate: float.
-        steps: integer, of the whole training.
+        steps: integer, of the optimizer in the whole training.
 
     Reference: Zhu et al., 2017, https://arxiv.org/abs/1703.10593, section 4.
 

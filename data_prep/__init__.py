@@ -1,1 +1,1 @@
-"""Data sets, folders of pictures, and the batches that `fit` reads. Importing this package imports no framework."""
+"""Data sets, image folders, and the batches that `fit` reads. Importing this package imports no framework."""

@@ -1,10 +1,10 @@
-"""Look at data, clean it, fetch it:
+"""Inspect, clean and download data:
 
-    python -m data_prep report PATH [--out report.html]     what is in a folder, an archive or an array file
-    python -m data_prep clean PATH --out CLEAN              a copy without what cannot be used, duplicates, outliers
-    python -m data_prep download [NAME]                     the named data sets, or one of them
+    python -m data_prep report PATH [--out report.html]     report on a folder, an archive or an array file
+    python -m data_prep clean PATH --out CLEAN              copy it without unusable files, duplicates, outliers
+    python -m data_prep download [NAME]                     list the named data sets, or download one
 
-Options of each: --help behind it.
+Append --help to see the options of each.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common import environment
-from common.errors import InputError
+from common.base.errors import InputError
+from common.launch import environment
 
-if importlib.util.find_spec("imagehash") is None:  # a Python without the packages: go on in the project's own
+if importlib.util.find_spec("imagehash") is None:  # the packages are missing: restart in the project's environment
     try:
         environment.ensure([])
     except InputError as error:
@@ -27,8 +27,8 @@ if importlib.util.find_spec("imagehash") is None:  # a Python without the packag
 
 import tyro
 
-from common.arguments import fail, parse
-from common.options import Count
+from common.base.arguments import fail, parse
+from common.base.ranges import Count
 from data_prep import analysis, clean, datasets, images, report
 
 
@@ -37,9 +37,9 @@ class ReportOptions:
     """Options of report."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
-    """the page to write"""
+    """the HTML file to write"""
     overwrite: bool = False
-    """replace a file that is no report"""
+    """replace an existing file that is not a report"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,39 +47,37 @@ class CleanOptions:
     """Options of clean."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """where the copy goes; a new folder"""
+    """a new folder for the copy"""
     drop: Annotated[str, tyro.conf.arg(metavar="WHAT[,WHAT]")] = "duplicates"
-    """what to leave out besides unusable files: duplicates, outliers, both with a comma between, or none"""
+    """what to leave out besides unusable files: duplicates, outliers, both separated by a comma, or none"""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
-    """also bring the pictures to this size, as PNG: large photographs are then read faster in every epoch"""
+    """also resize the images to this size, as PNG: large photographs are then read faster in every epoch"""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """to another aspect: cut the middle out, add bars, or distort"""
+    """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
     cap: Count | None = None
-    """at most so many pictures of a class"""
+    """maximum number of images per class"""
 
 
 def report_on(path, arguments):
-    (options,) = parse(
-        "python -m data_prep report PATH", "What is in a data set.", {"report": ReportOptions}, arguments
-    )
-    data = analysis.source(images.opened(path))
+    (options,) = parse("python -m data_prep report PATH", "Report on a data set.", {"report": ReportOptions}, arguments)
+    data = analysis.collect(path)
     measured = analysis.measure(data)
     parts = report.sections(data, measured)
     print(report.text(parts))
     report.write(options.out, data, measured, parts, options.overwrite)
-    print(f"\nWith pictures: {options.out}")
+    print(f"\nWith images: {options.out}")
 
 
 def cleaned(path, arguments):
-    (options,) = parse("python -m data_prep clean PATH", "A cleaned copy.", {"clean": CleanOptions}, arguments)
+    (options,) = parse("python -m data_prep clean PATH", "Make a cleaned copy.", {"clean": CleanOptions}, arguments)
     if options.out is None:
         raise InputError("clean needs a folder for the copy: --out CLEAN")
     drop = [] if options.drop == "none" else options.drop.split(",")
     if set(drop) - set(clean.DROPS):
         raise InputError(f"--drop must be some of {','.join(clean.DROPS)}, or none, but is {options.drop!r}.")
-    data = analysis.source(images.opened(path))
+    data = analysis.collect(path)
     kept, left = clean.clean(data, options.out, drop, images.parse_size(options.size), options.fit, options.cap)
-    print(f"{kept} pictures in {options.out}; {left} left out, see {options.out / 'left_out.csv'}.")
+    print(f"{kept} images in {options.out}; {left} left out, see {options.out / 'left_out.csv'}.")
 
 
 def download(arguments):
@@ -116,5 +114,5 @@ if __name__ == "__main__":
     except InputError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:
-        print("\nStopped; a cleaning is continued by the same command.")
+        print("\nStopped; the same command continues a cleaning.")
         sys.exit(130)

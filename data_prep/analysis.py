@@ -1,4 +1,4 @@
-"""What a data set holds, measured picture by picture: sizes, brightness, duplicates, outliers."""
+"""Measures every image of a data set: size, brightness, sharpness. Finds duplicates and outliers."""
 
 import hashlib
 import itertools
@@ -15,22 +15,22 @@ import numpy as np
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from common.files import whole
-from data_prep import arrays, decode, folders, idx
+from common.base.files import whole
+from data_prep import decode, folders, sources
 from data_prep.decode import UnusableError
 from data_prep.folders import SPLITS, progress
 from data_prep.skipped import Skipped
 
-SIDE = 128  # pixels of the longer side at which sharpness is measured: about what networks see
-CELLS = 8  # of the grid of colours and edges, the feature space
+SIDE = 128  # longer side in pixels at which sharpness is measured: about what networks see
+CELLS = 8  # per side of the grid of colour and edge features
 FEATURES = 4 * CELLS**2
-NEAR_BITS = 6  # of the 64 of a perceptual hash, in which near duplicates may differ
-NEAR_DIFFERENCE = 0.12  # of how much the colours of a picture vary, by which those of near duplicates may differ
-REFERENCES = 4000  # pictures that outliers are compared with
+NEAR_BITS = 6  # near duplicates differ in at most this many of the 64 bits of a perceptual hash
+NEAR_DIFFERENCE = 0.12  # … and in colour by at most this share of the colour variation within an image
+REFERENCES = 4000  # images that outliers are compared with
 NEIGHBOURS = 5
-FAR = 4.5  # robust standard deviations beyond which a picture is an outlier
-BLANK = 3.0  # levels of standard deviation below which a picture is blank
-CHUNK = 500  # pictures between two saves
+FAR = 4.5  # an image beyond this many robust standard deviations is an outlier
+BLANK = 3.0  # an image whose standard deviation is below this (of 0 … 255) is blank
+CHUNK = 500  # images between two saves
 
 RECORD = np.dtype(
     [
@@ -42,7 +42,7 @@ RECORD = np.dtype(
         ("maximum", "u1"),
         ("brightness", "f4"),  # mean of 0 … 255
         ("contrast", "f4"),  # standard deviation
-        ("sharpness", "f4"),  # variance of the Laplacian over that of the picture
+        ("sharpness", "f4"),  # variance of the Laplacian over that of the image
         ("bytes", "S32"),  # digest of the file
         ("hash", "u8"),  # perceptual
         ("features", "f4", (FEATURES,)),
@@ -50,20 +50,20 @@ RECORD = np.dtype(
 )
 
 
-# Sources ----------------------------------------------------------------------------------------------------------
+# Collecting -------------------------------------------------------------------------------------------------------
 
 
-class Source(NamedTuple):
-    """A data set to be looked at, whatever it is stored in.
+class Collection(NamedTuple):
+    """The images of a data set, whatever its format.
 
     Attributes:
         root: path.
-        names: list of strings, one for each picture: its path, or its place in an array.
-        labels: list of strings, the class of each.
-        splits: list of strings, "train", "test" or "" of each.
-        read: function from an index to a uint8 picture and the bytes of which it was made.
+        names: list of strings, one per image: its path, or its position in an array.
+        labels: list of strings, the class of each image.
+        splits: list of strings, "train", "test" or "" for each image.
+        read: function from an index to a uint8 image and the bytes it was decoded from.
         skipped: list of `Skipped`.
-        is_folder: bool, whether the names are paths of files.
+        is_folder: bool, whether the names are file paths.
     """
 
     root: Path
@@ -75,36 +75,34 @@ class Source(NamedTuple):
     is_folder: bool
 
 
-def source(path):
-    """Returns the `Source` of a folder of pictures or of IDX files, or of an array file."""
-    if path.is_file():
-        return array_source(path, {split: arrays.read(path, split) for split in arrays.splits(path)})
-    if idx.holds_idx(path):
-        parts = {split: idx.read_split(path, split) for split in idx.splits(path)}
-        return array_source(
-            path, {split: (images[..., np.newaxis], labels) for split, (images, labels) in parts.items()}
-        )
-    return folder_source(path)
+def collect(path):
+    """Returns the `Collection` of a folder, an archive or an array file."""
+    source = sources.find(path)
+    if isinstance(source, sources.ImageFolder):
+        return of_folder(source.root)
+    return of_arrays(source.root, {split: source.read(split) for split in source.splits})
 
 
-def array_source(path, parts):
-    """Returns the `Source` of images and labels (or None) for each split."""
+def of_arrays(path, parts):
+    """Returns the `Collection` of the `sources.Arrays` of each split."""
     names, labels, splits, places = [], [], [], []
-    for split, (images, numbers) in parts.items():
-        names += [f"{split}/{index:06d}.png" for index in range(len(images))]
-        labels += ["all"] * len(images) if numbers is None else [str(number) for number in numbers]
-        splits += [split if len(parts) > 1 else ""] * len(images)
-        places += [(images, index) for index in range(len(images))]
+    for split, part in parts.items():
+        count = len(part.images)
+        names += [f"{split}/{index:06d}.png" for index in range(count)]
+        has_classes = len(part.class_names) > 1
+        labels += [part.class_names[label] for label in part.labels] if has_classes else ["all"] * count
+        splits += [split if len(parts) > 1 else ""] * count
+        places += [(part.images, index) for index in range(count)]
 
     def read(number):
         images, index = places[number]
         image = np.ascontiguousarray(images[index])
         return image, image.tobytes()
 
-    return Source(path, names, labels, splits, read, [], False)
+    return Collection(path, names, labels, splits, read, [], False)
 
 
-def folder_source(root):
+def of_folder(root):
     listing = folders.find(root)
     splits, labels = [], []
     for name in listing.names:
@@ -119,11 +117,11 @@ def folder_source(root):
         data = (root / listing.names[index]).read_bytes()
         return decode.decode(data), data
 
-    return Source(root, listing.names, labels, splits, read, listing.skipped, True)
+    return Collection(root, listing.names, labels, splits, read, listing.skipped, True)
 
 
 def split_of(folder):
-    """Returns the split that the name of a folder says, such as "test" of "val" and "testA", or ""."""
+    """Returns the split that a folder name stands for, such as "test" for "val" and "testA", or ""."""
     return next((split for split, names in SPLITS.items() if re.fullmatch(f"({'|'.join(names)})[AB]?", folder)), "")
 
 
@@ -131,24 +129,24 @@ def split_of(folder):
 
 
 class Measured(NamedTuple):
-    """What was measured: `records` of the usable pictures (dtype `RECORD`), and `skipped`, the others."""
+    """Measurements: `records` of the usable images (dtype `RECORD`), and `skipped`, the other files."""
 
     records: np.ndarray
     skipped: list
 
 
 def measure(data, store=None, workers=None):
-    """Returns the `Measured` of a `Source`.
+    """Returns the `Measured` of a `Collection`.
 
     Args:
-        data: `Source`.
-        store: path of a folder in which what is measured is kept, so that an interrupted call continues; or None.
-        workers: integer, threads; by default one for each core.
+        data: `Collection`.
+        store: path of a folder for intermediate results, so that an interrupted call can continue; or None.
+        workers: integer, number of threads; by default one per core.
     """
     records, skipped = [np.empty(0, RECORD)], list(data.skipped)
     chunks = [range(start, min(start + CHUNK, len(data.names))) for start in range(0, len(data.names), CHUNK)]
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for chunk in progress(chunks, f"Looking at {len(data.names)} pictures"):
+        for chunk in progress(chunks, f"Measuring {len(data.names)} images"):
             path = store / f"{chunk.start:09d}-{state(data, chunk)}.npz" if store else None
             found, reasons = stored(path) if path and path.exists() else measure_chunk(data, chunk, pool)
             if path and not path.exists():
@@ -160,7 +158,7 @@ def measure(data, store=None, workers=None):
 
 
 def state(data, chunk):
-    """Returns a digest of which files a chunk has, and how they are now."""
+    """Returns a digest of the names, sizes and modification times of a chunk's files."""
     digest = hashlib.sha256()
     for index in chunk:
         digest.update(os.fsencode(data.names[index]))
@@ -176,7 +174,7 @@ def stored(path):
 
 
 def measure_chunk(data, chunk, pool):
-    """Returns the records of a chunk, and a dictionary from the indices of its unusable files to the reasons."""
+    """Returns the records of a chunk, and a dictionary from the indices of unusable files to the reasons."""
 
     def one(index):
         try:
@@ -192,7 +190,7 @@ def measure_chunk(data, chunk, pool):
 
 
 def measure_one(index, image, data):
-    """Returns the record of one picture."""
+    """Returns the record of one image."""
     height, width, channels = image.shape
     grey = decode.with_channels(image, 1)[..., 0]
     scale = min(1, SIDE / max(height, width))
@@ -209,7 +207,7 @@ def measure_one(index, image, data):
 
 
 def features(image):
-    """Returns the mean colour (CIELAB) and the mean strength of edges in a grid of cells, a vector of `FEATURES`."""
+    """Returns the mean CIELAB colour and edge strength of each cell of a grid, a vector of `FEATURES` numbers."""
     colour = decode.with_channels(image, 3)
     lab = cv2.cvtColor(colour.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     edges = cv2.magnitude(cv2.Sobel(lab[..., 0], -1, 1, 0), cv2.Sobel(lab[..., 0], -1, 0, 1))
@@ -221,17 +219,17 @@ def features(image):
 
 
 def exact_groups(records):
-    """Returns lists of rows whose files have the same bytes."""
+    """Returns a list of groups: the rows of files with the same bytes."""
     _, inverse, counts = np.unique(records["bytes"], return_inverse=True, return_counts=True)
     return groups_of(inverse, counts)
 
 
 def near_groups(records, bits=NEAR_BITS, difference=NEAR_DIFFERENCE):
-    """Returns lists of rows that look alike: the first of each list, and what resembles this one.
+    """Returns a list of groups: the row of an image, and the rows of its near duplicates.
 
-    Two are alike if their perceptual hashes differ in at most `bits` places, and their colours by at most `difference`
-    of how much these vary within a picture. Hashes that differ in so few places agree in one of `bits + 1` bands: only
-    these are compared.
+    Two images are near duplicates if their perceptual hashes differ in at most `bits` bits, and their colours by at
+    most `difference` times the colour variation within an image. Two such hashes agree in at least one of `bits + 1`
+    bands of bits, so only images that agree in a band are compared.
     """
     partners = {}
     edges = np.linspace(0, 64, bits + 2).astype(int)
@@ -252,7 +250,7 @@ def near_groups(records, bits=NEAR_BITS, difference=NEAR_DIFFERENCE):
 
 
 def alike(records, row, others, bits, difference):
-    """Returns those of the other rows that look like a row."""
+    """Returns those of the other rows that are near duplicates of a row."""
     hashes = records["hash"]
     others = others[np.bitwise_count(hashes[others] ^ hashes[row]) <= bits]
     colours = records["features"][:, : 3 * CELLS**2]
@@ -262,7 +260,7 @@ def alike(records, row, others, bits, difference):
 
 
 def groups_of(numbers, counts):
-    """Returns the rows of every number that comes more than once."""
+    """Returns the rows of each number that occurs more than once."""
     order = np.argsort(numbers, kind="stable")
     return [rows for rows in np.split(order, np.cumsum(counts)[:-1]) if len(rows) > 1]
 
@@ -271,7 +269,7 @@ def groups_of(numbers, counts):
 
 
 def outliers(records):
-    """Returns a dictionary from the rows of pictures unlike the rest to the reasons, the most unlike first."""
+    """Returns a dictionary from the rows of outliers to the reasons, the most extreme first."""
     sharpness = deviation(np.log(records["sharpness"] + 1e-6))
     distance = np.maximum(*(deviation(np.log(d + 1e-6)) for d in distances(records["features"])))
     found = {int(row): "blank" for row in np.flatnonzero(records["contrast"] < BLANK)}
@@ -283,7 +281,7 @@ def outliers(records):
 
 
 def deviation(values):
-    """Returns by how many standard deviations values are above the median, the deviation taken from the quartiles."""
+    """Returns how many standard deviations, estimated from the quartiles, each value is above the median."""
     if len(values) < 8:
         return np.zeros(len(values))
     low, middle, high = np.percentile(values, (25, 50, 75))
@@ -293,21 +291,21 @@ def deviation(values):
 def distances(vectors):
     """Returns two mean distances of each vector to its nearest neighbours.
 
-    One in the principal directions of all vectors, where a picture of other colours stands out; one with these
-    directions made equally long, where a picture stands out that has what the others lack.
+    The first is measured along the principal components of all vectors: images of unusual colours stand out. For the
+    second these components are whitened: images with features that the others lack stand out.
     """
     if len(vectors) <= NEIGHBOURS + 1:
         return np.zeros((2, len(vectors)))
     rows = np.random.default_rng(0).permutation(len(vectors))[:REFERENCES]
     middle = vectors[rows].mean(axis=0, dtype=np.float64)
     _, lengths, directions = np.linalg.svd(vectors[rows] - middle, full_matrices=False)
-    floor = 0.1 * np.mean(lengths**2)  # a direction in which next to nothing varies is not blown up
+    floor = 0.1 * np.mean(lengths**2)  # keeps whitening from amplifying components of almost no variance
     plain = directions[:32].T
     even = directions[:64].T / np.sqrt(lengths[:64] ** 2 + floor)
     return np.stack([neighbour_distances((vectors - middle) @ basis, rows) for basis in (plain, even)])
 
 
 def neighbour_distances(vectors, rows):
-    # The nearest of the references is the picture itself if it is one of them.
+    # The nearest reference is the image itself if it is among the references.
     distance, _ = cKDTree(vectors[rows]).query(vectors, NEIGHBOURS + 1, workers=-1)
     return distance[:, 1:].mean(axis=1)

@@ -1,4 +1,4 @@
-"""Archives of others, opened with distrust: nothing is written outside the folder, and not without end."""
+"""Safe extraction of untrusted archives: nothing is written outside the folder, and the size is limited."""
 
 import lzma
 import shutil
@@ -9,13 +9,13 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from common.errors import InputError
+from common.base.errors import InputError
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_FILES = 5_000_000
 MAX_BYTES = 200e9
-MAX_RATIO = 200  # of the bytes in all to those of the archive; pictures hardly shrink
-SPARE_BYTES = 100e6  # what may be there whatever the ratio
+MAX_RATIO = 200  # extracted bytes per byte of the archive; images hardly compress
+SPARE_BYTES = 100e6  # allowed in addition, whatever the ratio
 
 
 def is_archive(path):
@@ -23,7 +23,7 @@ def is_archive(path):
 
 
 def extract(archive, folder):
-    """Extracts the files of a zip or tar into a folder that appears when all of them are whole.
+    """Extracts a zip or tar into a folder, which appears only when all files are complete.
 
     Args:
         archive: path.
@@ -31,7 +31,7 @@ def extract(archive, folder):
 
     Raises:
         InputError: if the archive is damaged, has a link, a device, an absolute path or one with `..`, or is larger
-            than an archive of pictures can be. Nothing is left behind then.
+            than an archive of images can be. Then nothing is left behind.
     """
     archive, folder = Path(archive), Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def extract(archive, folder):
         part.chmod(0o755)
         part.rename(folder)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise InputError(f"{archive} is no whole archive ({error}); fetch it again.") from error
+        raise InputError(f"{archive} is not a complete archive ({error}); fetch it again.") from error
     except OSError as error:
         raise InputError(f"{archive} cannot be extracted into {folder} ({error.strerror or error}).") from error
     finally:
@@ -86,9 +86,9 @@ def write(archive, members, folder):
         if number > MAX_FILES:
             raise InputError(f"{archive} holds more than {MAX_FILES:,} files; it is not extracted.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with file() as source, target.open("xb") as out:  # "x": a name that comes twice is refused
+        with file() as source, target.open("xb") as out:  # "x" refuses duplicate names
             while block := source.read(1 << 20):
-                total += len(block)  # counted, not believed: a header may lie
+                total += len(block)  # counted, because the size in the header may be wrong
                 if total > limit:
                     raise InputError(f"{archive} unpacks to more than {limit / 1e6:,.0f} MB; it is not extracted.")
                 out.write(block)
@@ -103,7 +103,7 @@ def safe(name, archive):
 
 
 def inner(folder):
-    """Returns the folder, or the only one in it: most archives wrap their files in one."""
+    """Returns the folder, or its only subfolder: most archives have a single top-level folder."""
     folder = Path(folder)
     items = [item for item in folder.iterdir() if not item.name.startswith((".", "__MACOSX"))]
     return inner(items[0]) if len(items) == 1 and items[0].is_dir() else folder

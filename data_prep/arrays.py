@@ -1,14 +1,15 @@
-"""Images from array files: .npy and .npz of NumPy, whatever their numbers and axes."""
+"""Images from NumPy's .npy and .npz files, of various dtypes, value ranges and axis orders."""
 
+import contextlib
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import decode
 
-# Under which names a .npz holds the images and the labels of a split.
+# Names of the images and labels of each split in a .npz file.
 IMAGES = {
     "train": ("train_images", "x_train", "X_train", "train"),
     "test": ("test_images", "x_test", "X_test", "test"),
@@ -21,37 +22,48 @@ WHOLE_LABELS = ("labels", "y", "arr_1")
 def read(path, split="train"):
     """Returns images as uint8 `(count, height, width, channels)`, and labels `(count,)` or None.
 
-    A .npy file is mapped, not read: memory holds the batches. A .npz file is read whole.
+    A .npy file is memory-mapped, so that only the batches are in memory. A .npz file is read completely.
 
     Args:
         path: path of a .npy or .npz file.
-        split: "train" or "test"; a file without splits is returned whole.
+        split: "train" or "test"; of a file without splits, all images are returned.
 
     Raises:
-        InputError: if the file is damaged, holds Python objects, or no images.
+        InputError: if the file is damaged, contains Python objects, or no images.
     """
-    try:
+    with refusing_damage(path):
         if Path(path).suffix == ".npy":
             return to_images(np.load(path, mmap_mode="r", allow_pickle=False), path), None
         with np.load(path, allow_pickle=False) as arrays:
             images, labels = chosen(arrays, path, split)
             return to_images(arrays[images], path), to_labels(arrays, images, labels, path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is no whole array file without Python objects ({error}); save it again.") from error
 
 
 def splits(path):
-    """Returns the splits that a file has, ("train", "test"), or ("train",) for one without."""
+    """Returns the splits of a file: ("train", "test"), or ("train",) for a file without splits.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
     if Path(path).suffix == ".npy":
         return ("train",)
-    with np.load(path, allow_pickle=False) as arrays:
+    with refusing_damage(path), np.load(path, allow_pickle=False) as arrays:
         return ("train", "test") if any(name in arrays for name in IMAGES["test"]) else ("train",)
 
 
+@contextlib.contextmanager
+def refusing_damage(path):
+    """Turns NumPy's errors about damaged files and Python objects into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged or contains Python objects ({error}); save it again.") from error
+
+
 def chosen(arrays, path, split):
-    """Returns the names of the images and of the labels, or None for these."""
+    """Returns the names of the images and of the labels; None if there are no labels."""
     for names, label_names in ((IMAGES[split], LABELS[split]), (WHOLE, WHOLE_LABELS)):
         found = next((name for name in names if name in arrays), None)
         if found:
@@ -74,10 +86,10 @@ def to_labels(arrays, images, labels, path):
 
 
 def to_images(array, path):
-    """Returns an array as uint8 images; booleans, 16 bits, floats in [0, 1] or [-1, 1], and channels first are known.
+    """Returns an array as uint8 images; converts booleans, 16 bits, floats in [0, 1] or [-1, 1], and channels first.
 
     Raises:
-        InputError: if the shape or the values are none of images.
+        InputError: if the shape or the values are not those of images.
     """
     if array.ndim == 4 and array.shape[3] not in (1, 3) and array.shape[1] in (1, 3):
         array = np.moveaxis(array, 1, 3)
@@ -85,8 +97,8 @@ def to_images(array, path):
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
         raise InputError(
-            f"{path} holds an array of shape {array.shape}; images are (count, height, width), with 1 or 3 channels "
-            "as a last axis or none."
+            f"{path} holds an array of shape {array.shape}; expected is (count, height, width), optionally with a "
+            "last axis of 1 or 3 channels."
         )
     if array.dtype == np.uint8:
         return array

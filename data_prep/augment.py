@@ -1,10 +1,11 @@
-"""Random changes of pictures, drawn anew each time a picture is fed: small data sets seem larger.
+"""Data augmentation: random changes, drawn anew each time an image is fed, make a small data set look larger.
 
-A generator learns what it is shown: with rotated pictures it draws rotated ones. Take changes that the data could have
-had anyway. (Changes that are not to show in samples have to reach real and fake pictures alike, in `GAN.judge`.)
+A generator learns the augmented distribution: trained on rotated images, it generates rotated images. Use only changes
+that could occur in the data anyway. (A change that must not appear in samples has to be applied to real and fake images
+alike, in `GAN.judge`.)
 
-Each works on uint8 pictures before they are scaled, by OpenCV, and changes all pictures of one sample in the same way:
-both halves of a pair are flipped, or none.
+Each augmentation works on uint8 images before they are scaled, with OpenCV. It changes all images of a sample in the
+same way: both images of a pair are flipped, or neither.
 """
 
 import dataclasses
@@ -15,10 +16,10 @@ import optree
 
 
 class Augmentation:
-    """A random change of pictures. Subclasses write `draw` and `apply`."""
+    """A random change of images. Subclasses implement `draw` and `apply`."""
 
     def __call__(self, samples, rng):
-        """Returns a batch as stored, an array or a structure of arrays, with its pictures changed."""
+        """Returns a stored batch, an array or a structure of arrays, with its images changed."""
         count = len(optree.tree_leaves(samples)[0])
         drawn = [self.draw(rng) for _ in range(count)]
 
@@ -32,11 +33,11 @@ class Augmentation:
         return optree.tree_map(changed, samples)
 
     def draw(self, rng):
-        """Returns the random numbers of one sample."""
+        """Returns the random values for one sample."""
         raise NotImplementedError
 
     def apply(self, image, values):
-        """Returns one uint8 picture `(height, width, channels)`, changed as the numbers say."""
+        """Returns one uint8 image `(height, width, channels)`, changed by the drawn values."""
         raise NotImplementedError
 
 
@@ -45,10 +46,10 @@ def is_pictures(array):
 
 
 class Compose(Augmentation):
-    """Several changes, one after the other.
+    """Several augmentations in sequence.
 
-    >>> pictures = np.zeros((2, 8, 8, 3), "uint8")
-    >>> Compose(Flip(), Crop())(pictures, np.random.default_rng(0)).shape
+    >>> images = np.zeros((2, 8, 8, 3), "uint8")
+    >>> Compose(Flip(), Crop())(images, np.random.default_rng(0)).shape
     (2, 8, 8, 3)
     """
 
@@ -63,7 +64,7 @@ class Compose(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Flip(Augmentation):
-    """Left becomes right in half of the pictures. Not for writing, nor for garments with a side."""
+    """Mirrors half of the images horizontally. Not for writing, nor for garments whose sides differ."""
 
     probability: float = 0.5
 
@@ -76,7 +77,7 @@ class Flip(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Crop(Augmentation):
-    """A part of at least the given share of both sides, enlarged to the old size."""
+    """Crops at least the given share of each side, and resizes to the original size."""
 
     share: float = 0.85
 
@@ -94,7 +95,7 @@ class Crop(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Rotate(Augmentation):
-    """Turned about the middle by up to so many degrees; the corners repeat the border."""
+    """Rotates about the centre by up to this many degrees; the border is repeated into the corners."""
 
     degrees: float = 10
 
@@ -109,7 +110,7 @@ class Rotate(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Colour(Augmentation):
-    """Brightness, contrast and, of colour pictures, saturation changed by up to these shares."""
+    """Changes brightness, contrast and, for colour images, saturation by up to these shares."""
 
     brightness: float = 0.1
     contrast: float = 0.1
@@ -132,12 +133,12 @@ class Colour(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Noise(Augmentation):
-    """Normal noise on every pixel, of a standard deviation in levels of 0 … 255."""
+    """Adds Gaussian noise to every pixel; the standard deviation is in levels of 0 … 255."""
 
     deviation: float = 5
 
     def draw(self, rng):
-        return int(rng.integers(2**63))  # the same noise for both halves of a pair
+        return int(rng.integers(2**63))  # the same noise for both images of a pair
 
     def apply(self, image, seed):
         noise = np.random.default_rng(seed).normal(0, self.deviation, image.shape)

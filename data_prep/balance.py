@@ -1,4 +1,4 @@
-"""Classes of unlike sizes, balanced while training: which samples an epoch shows, as the `order` of `Batches`."""
+"""Class balancing during training: functions that choose the samples of an epoch, for the `order` of `Batches`."""
 
 import numpy as np
 
@@ -10,16 +10,16 @@ def members(labels):
 
 
 def repeated(rng, indices, count):
-    """Returns `count` of the indices in a random order, each once before any comes again."""
-    rounds = -(-count // len(indices))
-    return np.concatenate([rng.permutation(indices) for _ in range(rounds)])[:count]
+    """Returns `count` of the indices in random order; none repeats before all have been used."""
+    permutations = -(-count // len(indices))
+    return np.concatenate([rng.permutation(indices) for _ in range(permutations)])[:count]
 
 
 class EqualShares:
-    """Every class equally often in an epoch as long as the data: sampling by inverse frequency.
+    """Samples every class equally often, by inverse frequency; an epoch is as long as the data.
 
-    Pictures of a small class come again within an epoch, those of a large one not in each. Nothing is lost, but a class
-    of few pictures may be learnt by heart.
+    Images of a small class repeat within an epoch; of a large class, each epoch has only a part. No image is excluded,
+    but a class of few images may be memorized.
 
     Args:
         labels: integer array `(count,)`.
@@ -43,7 +43,7 @@ class EqualShares:
 
 
 class Capped:
-    """At most `cap` pictures of each class in an epoch, others in every epoch; none comes twice.
+    """Samples at most `cap` images of each class per epoch, without repetition and different ones in every epoch.
 
     Args:
         labels: integer array `(count,)`.

@@ -1,57 +1,50 @@
-"""The seam between data and `fit`: shuffled batches of samples in [-1, 1], the same on every backend."""
+"""The interface between data and `fit`: shuffled batches of samples in [-1, 1], the same on every backend."""
 
 import keras
 import numpy as np
 
-from common.errors import InputError
+from common.base.errors import InputError
+from common.base.pictures import scale
 from data_prep.balance import repeated
 
 
-def scale(images):
-    """Maps uint8 images of 0 … 255 to float32 in [-1, 1], the range of tanh."""
-    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
-def unscale(images):
-    """Maps images in [-1, 1] to uint8 of 0 … 255; values outside are clipped."""
-    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-
-
-def first(pictures, count):
-    """Returns the first pictures of what is indexed like an array, as an array; all, if there are no more.
+def first(images, count):
+    """Returns the first images of anything indexed like an array, as an array; all of them if there are fewer.
 
     >>> first(np.arange(5), 3), len(first(np.arange(5), 9))
     (array([0, 1, 2]), 5)
     """
-    return pictures[np.arange(min(count, len(pictures)))]
+    return images[np.arange(min(count, len(images)))]
 
 
 def scaled(batch):
-    """Returns a batch with its uint8 arrays, which are images, mapped to [-1, 1]; labels stay as they are."""
+    """Returns a batch with its images, which are the uint8 arrays, mapped to [-1, 1]; labels are unchanged."""
     return keras.tree.map_structure(lambda array: scale(array) if array.dtype == np.uint8 else array, batch)
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches for `fit`, in an order that depends on the seed and the epoch alone.
+    """Batches for `fit`, in an order that depends only on the seed and the epoch.
 
-    Every epoch is a new permutation; the incomplete batch at its end is left out, other samples in each epoch. Set
-    `epoch` to continue where an earlier `fit` ended, and give `fit` the option `shuffle=False`: else Keras draws the
-    order of the batches once more, from Python's global random numbers.
+    Every epoch is a new permutation. The incomplete batch at its end is dropped: different samples in each epoch. Set
+    `epoch` to continue where an earlier `fit` ended, and call `fit` with `shuffle=False`: otherwise Keras shuffles the
+    batches again, with Python's global random state.
 
     Args:
-        samples: array of the data, first axis the samples; or a structure of arrays, such as `(images, labels)`. An
-            array is what has a length and can be indexed by an array, such as `folders.Pictures`.
-        batch_size: integer, samples in a batch.
-        seed: integer, of the order and of the augmentation.
-        transform: function from a batch as stored to a batch as fed, called anew in every epoch.
+        samples: array of the data, the first axis being the samples; or a structure of arrays, such as
+            `(images, labels)`. Anything with a length that can be indexed by an array will do, such as
+            `folders.Pictures`.
+        batch_size: integer, samples per batch.
+        seed: integer, seed of the order and of the augmentation.
+        transform: function from a stored batch to the batch that is fed, called for every batch of every epoch.
         order: function from a random generator to the indices of an epoch, such as those of `balance.py`; by default
-            all in a random order.
-        augment: an `Augmentation`, or another function `(batch, rng)` from a batch as stored to a changed one.
-        paired: bool; False for arrays of unlike lengths that do not belong together sample by sample. Each gets an
-            order of its own, and the shorter ones begin anew within an epoch.
+            a permutation of all.
+        augment: an `Augmentation`, or another function `(batch, rng)` from a stored batch to a changed one.
+        paired: bool; False for arrays of different lengths whose samples do not correspond. Each array gets its own
+            order, and shorter arrays repeat within an epoch.
 
-    The attribute `shard` is `(index, count)`, which part of each batch this host gets of how many: `Run.fit` sets it.
-    The parts in their order are the batch of one host, so the number of hosts changes nothing.
+    The attribute `shard` is `(index, count)`: this host's part of each batch, and the number of hosts. `Run.fit` sets
+    it. The parts of all hosts, concatenated, are the batch of a single host: the order does not depend on the number of
+    hosts.
 
     Raises:
         InputError: if a batch is larger than the data.
@@ -94,7 +87,7 @@ class Batches(keras.utils.PyDataset):
             )
 
     def _draw_orders(self):
-        """Draws the indices of an epoch, for each array: the same ones if the samples are paired."""
+        """Draws the indices of an epoch for each array; paired arrays share them."""
         rng = np.random.default_rng((self.seed, self.epoch))
         if self.paired:
             order = self.order(rng) if self.order else rng.permutation(len(self._arrays[0]))
@@ -121,7 +114,7 @@ class Batches(keras.utils.PyDataset):
         return self.transform(batch)
 
     def _rows(self, index):
-        """Returns which rows of each array make this host's part of a batch."""
+        """Returns the rows of each array that form this host's part of a batch."""
         host, hosts = self.shard
         size = self.batch_size // hosts
         start = index * self.batch_size + host * size
@@ -133,38 +126,38 @@ class Batches(keras.utils.PyDataset):
                 array.prefetch(rows)
 
     def _usable(self, rows):
-        """Returns the rows with those of damaged files replaced, in all arrays alike where samples are paired."""
+        """Returns the rows with those of damaged files replaced, in all arrays alike if the samples are paired."""
         while True:
             before = rows
             for place, array in enumerate(self._arrays):
                 if hasattr(array, "usable"):
                     found = array.usable(rows[place])
                     rows = [found] * len(rows) if self.paired else [*rows[:place], found, *rows[place + 1 :]]
-            # Once more after a change: what replaces a damaged file may be damaged in another array.
+            # Repeat after a change: the replacement may be damaged in another array.
             if all(map(np.array_equal, before, rows)):
                 return rows
 
     def first(self, count):
-        """Returns `count` samples of the first epoch, as they are fed."""
+        """Returns `count` samples of the first epoch, transformed as for training."""
         return Batches(self.samples, count, self.seed, self.transform, self.order, self.augment, self.paired)[0]
 
     @property
     def sizes(self):
-        """Length and shape of each array, which tell whether two hosts have the same data."""
+        """Length and shape of each array, to check that all hosts have the same data."""
         return [(len(array), *array.shape[1:]) for array in self._arrays]
 
     @property
     def sample_shape(self):
-        """Shape of one sample as the networks see it, without the batch."""
+        """Shape of one sample as the networks receive it, without the batch axis."""
         return keras.tree.map_structure(lambda array: array.shape[1:], self[0])
 
     @property
     def skipped(self):
-        """Files of the data that were not what they seemed, a list of `skipped.Skipped`."""
+        """Unusable and misnamed files of the data, a list of `skipped.Skipped`."""
         return [row for array in self._arrays for row in getattr(array, "skipped", ())]
 
     def refuse_many_skipped(self):
-        """Raises an `InputError` if more files turned out to be damaged than may."""
+        """Raises an `InputError` if more files turned out to be damaged than allowed."""
         for array in self._arrays:
             if hasattr(array, "refuse_many_skipped"):
                 array.refuse_many_skipped()

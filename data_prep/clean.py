@@ -1,4 +1,4 @@
-"""A cleaned copy of a data set: the source is only read, and what is left out is written down with its reason."""
+"""A cleaned copy of a data set: the source is never changed, and what is left out is listed with the reason."""
 
 import csv
 import json
@@ -8,35 +8,35 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from common.errors import InputError
-from common.files import whole, writing_to
+from common.base.errors import InputError
+from common.base.files import whole, writing_to
 from data_prep import analysis, decode
 from data_prep.folders import progress
 
 DROPS = ("duplicates", "outliers")
-STATE = ".cleaning"  # what is measured so far, and for which options
+STATE = ".cleaning"  # folder of the measurements so far, and the options they are for
 
 
 def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
-    """Copies the usable pictures of a data set into a folder, and writes `left_out.csv` beside them.
+    """Copies the usable images of a data set into a folder, and writes `left_out.csv` beside them.
 
-    A picture keeps its name and its bytes, unless a size is given or it comes from an array: then it becomes a PNG. An
-    interrupted call is continued by the same one.
+    An image keeps its name and its bytes, unless a size is given or it comes from an array: then it becomes a PNG. To
+    continue an interrupted call, repeat it.
 
     Args:
-        data: `analysis.Source`.
-        out: path of a folder, made when missing.
-        drop: what to leave out besides unusable files, some of `DROPS`. Of duplicates one is kept: one of the test
-            part if there is one, the one of the most pixels, the first.
-        size: `(height, width)`, or None to leave the pictures as they are.
+        data: `analysis.Collection`.
+        out: path of a folder, created if missing.
+        drop: what to leave out besides unusable files, some of `DROPS`. Of a group of duplicates one image is kept:
+            preferably one of the test part, then the one with the most pixels, then the first.
+        size: `(height, width)`, or None to leave the images as they are.
         fit: see `decode.resize`.
-        cap: integer, at most so many pictures of a class, drawn at random; or None.
+        cap: integer, maximum number of images per class, chosen at random; or None.
 
     Returns:
-        The numbers of the pictures copied and left out.
+        The numbers of images copied and left out.
 
     Raises:
-        InputError: if the folder is within the source or around it, or holds something else.
+        InputError: if the folder is inside the source or contains it, or already has other content.
     """
     out = Path(out)
     options = {"source": str(data.root.resolve()), "drop": sorted(drop), "size": size, "fit": fit, "cap": cap}
@@ -47,8 +47,8 @@ def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
     kept = [int(index) for index in measured.records["index"] if data.names[index] not in reasons]
     if cap:
         kept, over = capped(data, kept, cap)
-        reasons.update({data.names[index]: f"over the cap of {cap} of its class" for index in over})
-    for index in progress(kept, f"Writing {len(kept)} pictures"):
+        reasons.update({data.names[index]: f"over the cap of {cap} for its class" for index in over})
+    for index in progress(kept, f"Writing {len(kept)} images"):
         copy(data, index, out, size, fit)
     write_left_out(out / "left_out.csv", reasons)
     shutil.rmtree(out / STATE)
@@ -56,7 +56,7 @@ def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
 
 
 def begin(data, out, options):
-    """Makes the folder, or finds that it is one of an interrupted call with the same options."""
+    """Creates the folder, or checks that it belongs to an interrupted call with the same options."""
     source, target = data.root.resolve(), out.resolve()
     if source == target or source in target.parents or target in source.parents:
         raise InputError(f"--out must be outside of {data.root}, which is never changed, but is {out}.")
@@ -64,10 +64,10 @@ def begin(data, out, options):
     if state.exists():
         if json.loads(state.read_text("utf-8")) != options:
             raise InputError(
-                f"{out} holds an interrupted cleaning with other options; repeat them, or take another --out."
+                f"{out} holds an interrupted cleaning with other options; repeat them, or choose another --out."
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists already, and nothing of yours is overwritten; choose another --out.")
+        raise InputError(f"{out} exists already and is not overwritten; choose another --out.")
     else:
         with writing_to(out):
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -91,13 +91,13 @@ def dropped(data, records, drop):
 
 
 def rank(data, record):
-    """Returns what the duplicate to keep has the least of."""
+    """Returns a sort key; of a group of duplicates the smallest is kept."""
     is_test = data.splits[record["index"]] == "test"
     return (not is_test, -int(record["width"]) * int(record["height"]), record["index"])
 
 
 def capped(data, kept, cap):
-    """Returns the indices of at most `cap` pictures of each class, and the others."""
+    """Returns the indices of at most `cap` images of each class, and the other indices."""
     labels = np.array([f"{data.splits[index]}/{data.labels[index]}" for index in kept])
     rng = np.random.default_rng(0)
     chosen = {
@@ -107,7 +107,7 @@ def capped(data, kept, cap):
 
 
 def copy(data, index, out, size, fit):
-    """Writes one picture, unless an earlier call did; it is in place only when whole."""
+    """Writes one image, unless an earlier call did; the file appears only when it is complete."""
     name = Path(data.names[index])
     if not data.is_folder:
         name = Path(*([data.splits[index]] if data.splits[index] else []), data.labels[index], name.name)

@@ -1,4 +1,4 @@
-"""The named data sets of `datasets.toml`: where each comes from, its hash, its licence and whom to cite."""
+"""The named data sets of `datasets.toml`, each with its sources, hashes, licence and citation."""
 
 import tomllib
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import places
+from common.base import paths
 from data_prep import archives, downloads, idx
 from data_prep.downloads import File
 
@@ -19,16 +19,17 @@ GARMENTS = (
     *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
 )
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASS_NAMES = {"fashion_mnist": GARMENTS, "fashion_mnist_full": GARMENTS, "mnist": DIGITS, "cifar10": CIFAR10}
 
 
 class DataSet(NamedTuple):
     """A named data set.
 
     Attributes:
-        what: string, what it holds.
+        what: string, its content.
         licence: string, as its authors state it.
         citation: string.
-        files: tuple of `File`, empty for what comes with the project.
+        files: tuple of `File`, empty for a data set that comes with the project.
     """
 
     what: str
@@ -55,18 +56,18 @@ def table():
 
 
 def folder_of(name):
-    """Returns the folder of a named data set, downloaded and extracted if it is not there.
+    """Returns the folder of a named data set, downloaded and extracted if missing.
 
     Raises:
-        InputError: if it cannot be downloaded; says which file to put where.
+        InputError: if it cannot be downloaded; the message says which file to put where.
     """
-    folder = places.downloads() / name
-    paths = [downloads.fetch(file, folder) for file in table()[name].files]
-    return extracted(paths[0]) if archives.is_archive(paths[0]) else folder
+    folder = paths.downloads() / name
+    files = [downloads.fetch(file, folder) for file in table()[name].files]
+    return extracted(files[0]) if archives.is_archive(files[0]) else folder
 
 
 def extracted(archive, folder=None):
-    """Returns the folder of an archive's files, extracted beside it, or into `folder`, if that was not done before."""
+    """Returns the folder of an archive's files; extracts them once, into `folder` or beside the archive."""
     folder = folder or archive.with_name(f"{archive.name}.extracted")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with downloads.locked(folder):
@@ -76,20 +77,20 @@ def extracted(archive, folder=None):
 
 
 def load(name, split):
-    """Returns images, labels and class names of a named data set of single images; `split` is "train" or "test"."""
+    """Returns images and labels of a named data set without pairs; `split` is "train" or "test"."""
     if name == "fashion_mnist":
         with np.load(EMBEDDED, allow_pickle=False) as arrays:
-            return arrays[f"{split}_images"], arrays[f"{split}_labels"], GARMENTS
+            return arrays[f"{split}_images"], arrays[f"{split}_labels"]
     if name == "fashion_mnist_full" and idx.holds_idx(DEBIAN_FASHION_MNIST):
-        return *idx.read_split(DEBIAN_FASHION_MNIST, split), GARMENTS
+        return idx.read_split(DEBIAN_FASHION_MNIST, split)
     folder = folder_of(name)
     if name == "cifar10":
-        return *read_cifar10(folder, split), CIFAR10
-    return *idx.read_split(folder, split), DIGITS if name == "mnist" else GARMENTS
+        return read_cifar10(folder, split)
+    return idx.read_split(folder, split)
 
 
 def read_cifar10(folder, split):
-    """Returns images `(count, 32, 32, 3)` and labels of the binary version: records of a label and three planes."""
+    """Returns images `(count, 32, 32, 3)` and labels of the binary version: each record is a label and three planes."""
     names = [f"data_batch_{number}.bin" for number in range(1, 6)] if split == "train" else ["test_batch.bin"]
     records = np.concatenate([np.fromfile(folder / name, np.uint8).reshape(-1, 1 + 3 * 32 * 32) for name in names])
     planes = records[:, 1:].reshape(-1, 3, 32, 32)

@@ -1,4 +1,4 @@
-"""One picture file to one array: the usual formats, depths and orientations, or the reason why it cannot be."""
+"""Decodes an image file to an array: the usual formats, bit depths and orientations, or the reason for a failure."""
 
 import io
 import warnings
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# Pillow's name of a format, and the suffixes under which files of it go.
+# Pillow's name of each format, and its file suffixes.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -21,23 +21,23 @@ FORMATS = {
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a gigabyte in RGB
 
-cv2.setNumThreads(1)  # pictures are decoded side by side; threads within one of them would only get in the way
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # `UnusableError` tells what is damaged
-warnings.filterwarnings("ignore", module="PIL")  # of bombs, which `PIXEL_LIMIT` refuses, and of damaged EXIF data
+cv2.setNumThreads(1)  # images are decoded in parallel; threads within one image would only compete
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # `UnusableError` reports damage
+warnings.filterwarnings("ignore", module="PIL")  # about bombs, which `PIXEL_LIMIT` refuses, and damaged EXIF data
 
 
 class UnusableError(ValueError):
-    """A file that gives no picture; the message is the reason, without the name of the file."""
+    """A file that cannot be used as an image; the message is the reason, without the file name."""
 
 
 class Header(NamedTuple):
-    """What the first bytes of a picture say.
+    """Properties of an image, read from its header.
 
     Attributes:
         width, height: integers, pixels as displayed: the EXIF orientation is applied.
         channels: 1 (grey) or 3 (colour).
         format: string, a key of `FORMATS`.
-        is_plain: bool, 8-bit grey or RGB without transparency, which OpenCV reads by itself.
+        is_plain: bool, 8-bit grey or RGB without transparency, which OpenCV can decode.
     """
 
     width: int
@@ -48,18 +48,18 @@ class Header(NamedTuple):
 
 
 def read_header(file):
-    """Returns the `Header` of a path or a binary file, without decoding the picture.
+    """Returns the `Header` of a path or a binary file, without decoding the image.
 
     Raises:
-        UnusableError: if it is no picture, or one of more than `PIXEL_LIMIT` pixels.
+        UnusableError: if it is not an image, or has more than `PIXEL_LIMIT` pixels.
     """
     try:
         with Image.open(file, formats=list(FORMATS)) as image:
             width, height = image.size
-            turned = "exif" in image.info and image.getexif().get(0x0112, 1) >= 5  # orientations 5 to 8 lie on a side
+            turned = "exif" in image.info and image.getexif().get(0x0112, 1) >= 5  # 5 to 8 swap width and height
             channels = 1 if image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I") else 3
             is_plain = image.mode in ("L", "RGB") and "transparency" not in image.info
-            form = "JPEG" if image.format == "MPO" else image.format  # two JPEGs in one file, of some cameras
+            form = "JPEG" if image.format == "MPO" else image.format  # two JPEGs in one file, by some cameras
     except UnidentifiedImageError:
         raise UnusableError(reason_of(file)) from None
     except Image.DecompressionBombError:
@@ -77,20 +77,20 @@ def read_header(file):
 
 def reason_of(file):
     size = len(file.getbuffer()) if isinstance(file, io.BytesIO) else Path(file).stat().st_size
-    return "has zero bytes" if size == 0 else "is no picture, whatever its name says"
+    return "has zero bytes" if size == 0 else "is not an image, despite its name"
 
 
 def read(path, size=None, fit="crop", channels=None):
-    """Returns a picture as uint8 `(height, width, 1 or 3)`, in RGB order, upright, on white where it is transparent.
+    """Returns an image as uint8 `(height, width, 1 or 3)`: RGB, upright, with white for transparent pixels.
 
     Args:
         path: path of the file.
-        size: `(height, width)` in pixels, or None to keep its own.
-        fit: how to bring it to another aspect: see `resize`.
-        channels: 1 for grey, 3 for colour, or None to keep its own.
+        size: `(height, width)` in pixels, or None to keep that of the file.
+        fit: how to change the aspect ratio: see `resize`.
+        channels: 1 for grey, 3 for colour, or None to keep those of the file.
 
     Raises:
-        UnusableError: if the file gives no picture, or one in which all pixels are alike.
+        UnusableError: if the file cannot be decoded, or all its pixels are equal.
     """
     try:
         return decode(Path(path).read_bytes(), size, fit, channels)
@@ -99,7 +99,7 @@ def read(path, size=None, fit="crop", channels=None):
 
 
 def decode(data, size=None, fit="crop", channels=None):
-    """Returns the picture of the bytes of a file: see `read`."""
+    """Returns the image in the bytes of a file: see `read`."""
     header = read_header(io.BytesIO(data))
     image = with_opencv(data, header, size) if header.is_plain else None
     if image is None:
@@ -108,20 +108,20 @@ def decode(data, size=None, fit="crop", channels=None):
     if size:
         image = resize(image, size, fit)
     if (image == image[:1, :1]).all():
-        raise UnusableError("is blank: all pixels are alike")
+        raise UnusableError("is blank: all pixels are equal")
     return image
 
 
 def with_opencv(data, header, size):
-    """Returns the picture, decoded at half, a quarter or an eighth of its size if that is enough, or None."""
+    """Returns the image, decoded at 1/2, 1/4 or 1/8 of its size if that is enough, or None if OpenCV fails."""
     if header.format == "PNG" and b"IEND" not in data[-64:]:
-        return None  # cut short; libpng would say so on the screen
+        return None  # truncated; libpng would print a warning
     scale = 1
     if size and header.format == "JPEG":
-        # Twice the wanted size is left, so that the last step still averages.
+        # Keep at least twice the wanted size, so that the final resize still averages.
         ratio = min(header.height / size[0], header.width / size[1])
         scale = next((scale for scale in (8, 4, 2) if ratio >= 2 * scale), 1)
-    # All flags but IMREAD_UNCHANGED turn a picture as its EXIF orientation says.
+    # All flags except IMREAD_UNCHANGED apply the EXIF orientation.
     kind = "GRAYSCALE" if header.channels == 1 else "COLOR"
     flag = f"IMREAD_{kind}" if scale == 1 else f"IMREAD_REDUCED_{kind}_{scale}"
     image = cv2.imdecode(np.frombuffer(data, np.uint8), getattr(cv2, flag))
@@ -131,7 +131,7 @@ def with_opencv(data, header, size):
 
 
 def with_pillow(data):
-    """Returns a picture of any mode as 8-bit grey or RGB: 16 bits lose the lower ones, transparency becomes white."""
+    """Returns an image of any mode as 8-bit grey or RGB: keeps the upper 8 of 16 bits, makes transparency white."""
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as file:
             image = ImageOps.exif_transpose(file)
@@ -169,12 +169,12 @@ def with_channels(image, channels):
 
 
 def resize(image, size, fit="crop"):
-    """Returns an image of another size, averaged when it shrinks: picking pixels would leave jagged edges.
+    """Returns an image resized; shrinking averages, because picking single pixels would leave jagged edges.
 
     Args:
         image: uint8 `(height, width, channels)`.
         size: `(height, width)` in pixels.
-        fit: "crop" cuts the middle out, "pad" adds bars in the colour of the picture's border, "stretch" distorts.
+        fit: "crop" keeps the centre, "pad" adds bars in the colour of the image's border, "stretch" distorts.
     """
     height, width = image.shape[:2]
     if (height, width) == tuple(size):

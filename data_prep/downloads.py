@@ -1,4 +1,4 @@
-"""Downloads that can be trusted: continued after a cut, checked, and in place only when whole."""
+"""Verified downloads: resumed after an interruption, checked by hash, and in place only when complete."""
 
 import contextlib
 import fcntl
@@ -14,23 +14,23 @@ from typing import NamedTuple
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from common.errors import InputError
-from common.files import flush
+from common.base.errors import InputError
+from common.base.files import flush
 
-TRIES = 4  # in a row without a byte more
-WAIT = 1.0  # seconds before the second try; doubled each time
+TRIES = 4  # consecutive attempts without progress
+WAIT = 1.0  # seconds before the second attempt; doubled each time
 TIMEOUT = 30  # seconds without an answer
 BLOCK = 1 << 16
 
 
 class File(NamedTuple):
-    """A file on the network, known beforehand.
+    """A file to download, of known size and hash.
 
     Attributes:
-        name: string, under which it is stored.
+        name: string, its name on disk.
         bytes: integer, its size.
         sha256: string, its hash in hexadecimal digits.
-        mirrors: tuple of addresses, tried in order.
+        mirrors: tuple of URLs, tried in order.
     """
 
     name: str
@@ -40,19 +40,20 @@ class File(NamedTuple):
 
 
 class TransferError(OSError):
-    """A server sent something else than was expected."""
+    """A server sent something unexpected."""
 
 
 def fetch(file, folder, wait=WAIT):
-    """Returns the path of a file in a folder, downloading it if it is not there.
+    """Returns the path of a file in a folder, downloading it if it is missing.
 
     Args:
         file: `File`.
-        folder: path, made when missing.
-        wait: float, seconds before the second try.
+        folder: path, created if missing.
+        wait: float, seconds before the second attempt.
 
     Raises:
-        InputError: if no mirror gives the file, with what to fetch by hand; or if the file there is another one.
+        InputError: if no mirror delivers the file; the message says what to fetch by hand. Also if the existing file
+            has another hash.
     """
     path = Path(folder) / file.name
     try:
@@ -62,9 +63,7 @@ def fetch(file, folder, wait=WAIT):
                 refuse_full_disk(file, path)
                 download(file, path, wait)
             elif path.stat().st_size != file.bytes or sha256(path) != file.sha256:
-                raise InputError(
-                    f"{path} is not {file.name} as it is known: its SHA-256 differs; delete or replace it."
-                )
+                raise InputError(f"{path} is not the expected {file.name}: its SHA-256 differs; delete or replace it.")
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}); name another place: GAN_COOKBOOK_DATA=/path"
@@ -74,18 +73,18 @@ def fetch(file, folder, wait=WAIT):
 
 @contextlib.contextmanager
 def locked(path):
-    """Holds a lock beside the path, so that of two runs one downloads and the other waits."""
+    """Holds a lock file beside the path, so that one process works on it and the others wait."""
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"Another process is at work on {path.name}; waiting for it.", flush=True)
+            print(f"Another process is working on {path.name}; waiting for it.", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def download(file, path, wait):
-    """Downloads to a part beside the path, from where the last try ended, and renames it when it is whole."""
+    """Downloads to a partial file beside the path, resuming an earlier attempt, and renames it when complete."""
     part = path.with_name(f".part-{path.name}")
     failures, reasons = 0, []
     print(f"Downloading {file.name} ({file.bytes / 1e6:.1f} MB) …", flush=True)
@@ -109,10 +108,10 @@ def download(file, path, wait):
 
 
 def transfer(file, address, part, advance):
-    """Appends to the part what is missing of it.
+    """Appends the missing bytes to the partial file.
 
     Raises:
-        TransferError: if less came than the file has (that is kept, and continued), or more, or another hash.
+        TransferError: if too few bytes arrived (they are kept, to be resumed), too many, or the hash is wrong.
     """
     done = size_of(part)
     request = urllib.request.Request(address, headers={"User-Agent": "gan-cookbook"})
@@ -121,14 +120,14 @@ def transfer(file, address, part, advance):
             request.add_header("Range", f"bytes={done}-")
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             continues = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-            done = done if continues else 0  # a server that does not know ranges begins anew
+            done = done if continues else 0  # a server without range support starts over
             with part.open("ab" if continues else "wb") as out:
                 while done <= file.bytes and (block := answer.read(BLOCK)):
                     out.write(block)
                     done += len(block)
                     advance(done)
     if done < file.bytes:
-        raise TransferError(f"{done} of {file.bytes} bytes came")
+        raise TransferError(f"only {done} of {file.bytes} bytes arrived")
     if done > file.bytes or sha256(part) != file.sha256:
         part.unlink()
         raise TransferError(
@@ -157,14 +156,14 @@ def refuse_full_disk(file, path):
     free = shutil.disk_usage(path.parent).free
     if free < file.bytes - size_of(path.with_name(f".part-{path.name}")):
         raise InputError(
-            f"{file.name} needs {file.bytes / 1e6:.0f} MB in {path.parent}, and {free / 1e6:.0f} MB are free; "
+            f"{file.name} needs {file.bytes / 1e6:.0f} MB in {path.parent}, but only {free / 1e6:.0f} MB are free; "
             "make room, or name another place: GAN_COOKBOOK_DATA=/path"
         )
 
 
 @contextlib.contextmanager
 def bar(file):
-    """Yields a function that shows how many bytes are done, if someone is watching."""
+    """Yields a function that shows the progress in bytes, if the output is a terminal."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(file.name, total=file.bytes)

@@ -1,4 +1,4 @@
-"""A folder of pictures as an array: what is in it, what is not usable, and decoding when a batch asks for it."""
+"""A folder of image files as an array: lists the files, skips unusable ones, and decodes images on demand."""
 
 import collections
 import os
@@ -10,23 +10,23 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import track
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import decode
 from data_prep.decode import FORMATS, SUFFIXES, UnusableError
 from data_prep.skipped import Skipped, refuse_many, summary, tell_skipped
 
-MEMORY = 512e6  # bytes of decoded pictures that are kept in memory; a larger folder is decoded batch by batch
+MEMORY = 512e6  # maximum bytes of decoded images in memory; a larger folder is decoded batch by batch
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}  # names of subfolders
-CHUNK = 16  # pictures that a worker decodes at a time
+CHUNK = 16  # images that a worker decodes at a time
 READ_AHEAD = 4  # batches
 
 
 class Listing(NamedTuple):
-    """The pictures of a folder.
+    """The image files of a folder.
 
     Attributes:
         root: path of the folder.
-        names: list of strings, paths of the pictures relative to `root`, sorted folder by folder.
+        names: list of strings, paths of the files relative to `root`, sorted folder by folder.
         skipped: list of `Skipped`.
     """
 
@@ -39,7 +39,7 @@ class Listing(NamedTuple):
 
 
 def find(root):
-    """Returns the `Listing` of a folder and its subfolders; follows links, but no loops; leaves out hidden files."""
+    """Returns the `Listing` of a folder and its subfolders; follows links, detects loops, ignores hidden files."""
     names, skipped = [], []
 
     def enter(folder, prefix, parents):
@@ -59,7 +59,7 @@ def find(root):
                 if entry.is_dir():
                     enter(entry.path, f"{name}/", {*parents, identity})
                 elif not entry.is_file():
-                    skipped.append(Skipped(name, "skipped", "is a broken link, or no regular file"))
+                    skipped.append(Skipped(name, "skipped", "is a broken link or not a regular file"))
                 elif Path(entry.name).suffix.lower() in SUFFIXES or is_picture(entry.path):
                     names.append(name)
             except OSError as error:
@@ -71,18 +71,18 @@ def find(root):
 
 
 def is_picture(path):
-    """Tells whether a file whose suffix is no picture's begins like a picture."""
-    with open(path, "rb") as file:  # noqa: PTH123 (a path object for every file takes as long as the test)
+    """Returns whether the first bytes of a file are those of an image, for files without an image suffix."""
+    with open(path, "rb") as file:  # noqa: PTH123 (creating a path object would take as long as the test itself)
         start = file.read(12)
     begins = start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*"))
     return begins or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def split_folder(root, split):
-    """Returns the subfolder of a split ("train" or "test") if the folder is divided into such, else the folder.
+    """Returns the subfolder of a split ("train" or "test"), or the folder itself if it has no splits.
 
     Raises:
-        InputError: if the folder has a training part, but not the wanted one.
+        InputError: if the folder has a training part, but not the requested one.
     """
     if not any((root / name).is_dir() for name in SPLITS["train"]):
         return root
@@ -93,7 +93,7 @@ def split_folder(root, split):
 
 
 def part_of(count, split):
-    """Returns which of so many pictures are of a split where the data has no parts: every tenth is of the test part.
+    """Returns the indices of a split for data without a test part: every tenth image is for testing.
 
     >>> part_of(12, "test"), part_of(12, "train")[:4]
     (array([ 0, 10]), array([1, 2, 3, 4]))
@@ -103,7 +103,7 @@ def part_of(count, split):
 
 
 def classes_of(root, names):
-    """Returns labels `(count,)` and class names: a class is a folder directly under `root`, as in the rest of Keras."""
+    """Returns labels `(count,)` and class names: a class is a folder directly under `root`, as elsewhere in Keras."""
     folders = [name.partition("/")[0] if "/" in name else Path(root).resolve().name for name in names]
     class_names, labels = np.unique(folders, return_inverse=True)
     return labels.astype(np.int64), tuple(str(name) for name in class_names)
@@ -112,30 +112,30 @@ def classes_of(root, names):
 def read_headers(listing):
     """Returns the listing without the files whose headers are unusable, and the headers of the others."""
     names, headers, skipped = [], [], list(listing.skipped)
-    known = {}  # equal headers are kept once: of a million files that saves a hundred megabytes
-    for name in progress(listing.names, "Looking at pictures"):
+    known = {}  # stores equal headers once: this saves a hundred megabytes for a million files
+    for name in progress(listing.names, "Reading image headers"):
         try:
             header = decode.read_header(listing.root / name)
         except UnusableError as error:
             skipped.append(Skipped(name, "skipped", str(error)))
             continue
         if Path(name).suffix.lower() not in FORMATS[header.format]:
-            skipped.append(Skipped(name, "used", f"is a {header.format} file, which its name does not say"))
+            skipped.append(Skipped(name, "used", f"is a {header.format} file with another suffix"))
         names.append(name)
         headers.append(known.setdefault(header, header))
     return Listing(listing.root, names, skipped), headers
 
 
 def chosen(listing, headers, rows):
-    """Returns the `Listing` and the headers of some of the pictures."""
+    """Returns the `Listing` and the headers of the selected rows."""
     return listing._replace(names=[listing.names[row] for row in rows]), [headers[row] for row in rows]
 
 
 def described(root, allow_skipped):
-    """Returns the `Listing` of a folder's usable pictures and their headers.
+    """Returns the `Listing` of a folder's usable images and their headers.
 
     Raises:
-        InputError: if there are none, or too many files cannot be used and that is not allowed.
+        InputError: if there are none, or too many files cannot be used and this is not allowed.
     """
     listing, headers = read_headers(find(root))
     refuse_many(root, listing.skipped, len(listing.names), allow_skipped)
@@ -143,7 +143,7 @@ def described(root, allow_skipped):
 
 
 def progress(items, description, total=None):
-    """Returns the items again, with a progress bar while they are worked through if someone is watching."""
+    """Yields the items, with a progress bar if the output is a terminal."""
     return track(items, description, total, transient=True, disable=not sys.stdout.isatty())
 
 
@@ -151,7 +151,7 @@ def progress(items, description, total=None):
 
 
 def common_size(root, headers):
-    """Returns the `(height, width)` that all pictures have.
+    """Returns the `(height, width)` of all images.
 
     Raises:
         InputError: if they differ.
@@ -160,17 +160,17 @@ def common_size(root, headers):
     if len(sizes) > 1:
         small, large = min(sizes), max(sizes)
         raise InputError(
-            f"The pictures of {root} have {len(sizes)} sizes, from {small[1]}×{small[0]} to {large[1]}×{large[0]} "
-            "pixels; say which one to bring them to, such as --size 64 or --size 96x64 (width x height)."
+            f"The images in {root} have {len(sizes)} sizes, from {small[1]}×{small[0]} to {large[1]}×{large[0]} "
+            "pixels; choose one size, such as --size 64 or --size 96x64 (width x height)."
         )
     return next(iter(sizes))
 
 
 def common_channels(headers):
-    """Returns 1 if all pictures are grey, else 3; says so if there are both."""
+    """Returns 1 if all images are grey, else 3; prints a line if there are both."""
     grey = sum(header.channels == 1 for header in headers)
     if 0 < grey < len(headers):
-        print(f"{grey} grey and {len(headers) - grey} colour pictures: all are read as colour; --channels 1 for grey.")
+        print(f"{grey} grey and {len(headers) - grey} colour images: all are read as colour; --channels 1 for grey.")
     return 1 if grey == len(headers) else 3
 
 
@@ -178,17 +178,17 @@ def common_channels(headers):
 
 
 class Pictures:
-    """The pictures of a folder, indexed like a uint8 array `(count, height, width, channels)`, and decoded then.
+    """The images of a folder, indexed like a uint8 array `(count, height, width, channels)` and decoded on access.
 
-    Memory holds the names and what is read ahead, however many files there are; after `decode_all`, everything. Threads
-    decode; what they return depends on the index alone.
+    Only the names and the prefetched images are in memory; after `decode_all`, all images are. Threads decode; the
+    results do not depend on their number.
 
     Args:
         listing: `Listing`.
         size: `(height, width)` in pixels.
         fit: "crop", "pad" or "stretch": see `decode.resize`.
         channels: 1 or 3.
-        workers: integer, threads; by default one for each core.
+        workers: integer, number of threads; by default one per core.
         allow_skipped: bool, whether more than 5% of the files may turn out to be damaged.
 
     Attributes:
@@ -217,15 +217,15 @@ class Pictures:
 
     @property
     def usable_count(self):
-        """How many pictures are not known to be damaged."""
+        """Number of images that are not known to be damaged."""
         return len(self) - len(self._unusable)
 
     def name(self, index):
-        """Returns the path of a picture, relative to the folder."""
+        """Returns the path of an image, relative to the folder."""
         return os.fsdecode(self.names[index])
 
     def __getitem__(self, indices):
-        """Returns the pictures of an array of indices, which `usable` has let pass.
+        """Returns the images of an array of indices, as returned by `usable`.
 
         Raises:
             UnusableError: if one of them cannot be read.
@@ -239,27 +239,27 @@ class Pictures:
         return np.stack(images)
 
     def usable(self, indices):
-        """Returns the indices, those of damaged files replaced by the next ones that can be read."""
+        """Returns the indices, with each damaged file replaced by the next readable one."""
         if self.decoded is not None:
             return indices
         indices = np.array(indices)
         for place, image in enumerate(self._read(indices, keep=True)):
             while image is None:
                 if len(self._unusable) == len(self):
-                    raise InputError(f"No picture of {self.root} can be read ({summary(self.skipped)}).")
+                    raise InputError(f"No image in {self.root} can be read ({summary(self.skipped)}).")
                 indices[place] = (indices[place] + 1) % len(self)
                 (image,) = self._decode(indices[place : place + 1])
         return indices
 
     def refuse_many_skipped(self):
-        """Raises an `InputError` if more files turned out to be damaged than may."""
+        """Raises an `InputError` if more files turned out to be damaged than allowed."""
         refuse_many(self.root, self.skipped, self.usable_count, self.allow_skipped)
 
     def make_ready(self):
-        """Looks into a folder that is not decoded, and says what was skipped.
+        """Checks a sample of the images if they are not decoded yet, and prints what was skipped.
 
         Raises:
-            InputError: if more files turned out to be damaged than may.
+            InputError: if more files turned out to be damaged than allowed.
         """
         if self.decoded is None:
             self.look_into()
@@ -267,27 +267,27 @@ class Pictures:
         tell_skipped(self.skipped, self.usable_count)
 
     def look_into(self, count=256):
-        """Decodes some pictures at random: a folder of damaged files is found before training, not in its midst."""
-        looked = np.random.default_rng(0).permutation(len(self))[:count]
-        damaged = [index for index, image in zip(looked, self._read(looked), strict=True) if image is None]
+        """Decodes a random sample of the images, so that a damaged folder is detected before training starts."""
+        sample = np.random.default_rng(0).permutation(len(self))[:count]
+        damaged = [index for index, image in zip(sample, self._read(sample), strict=True) if image is None]
         rows = [Skipped(self.name(index), "skipped", str(self._unusable[index])) for index in damaged]
-        refuse_many(self.root, rows, len(looked) - len(damaged), self.allow_skipped)
+        refuse_many(self.root, rows, len(sample) - len(damaged), self.allow_skipped)
 
     def prefetch(self, indices):
-        """Begins to decode these pictures, for a later call with the same indices."""
+        """Starts decoding these images, for a later access with the same indices."""
         key = indices.tobytes()
         if self.decoded is None and key not in self._pending:
             chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
             self._pending[key] = [self._pool.submit(self._decode, chunk) for chunk in chunks]
-            while len(self._pending) > READ_AHEAD:  # batches that nobody came for
+            while len(self._pending) > READ_AHEAD:  # batches that were never requested
                 self._pending.pop(next(iter(self._pending)))
 
     def decode_all(self):
-        """Decodes all pictures into memory, drops the damaged ones, and returns the indices of the others."""
+        """Decodes all images into memory, drops the damaged ones, and returns the indices of the others."""
         images = np.empty(self.shape, np.uint8)
         usable = np.zeros(len(self), bool)
         chunks = np.split(np.arange(len(self)), range(CHUNK, len(self), CHUNK))
-        found = progress(self._pool.map(self._decode, chunks), f"Reading {len(self)} pictures", len(chunks))
+        found = progress(self._pool.map(self._decode, chunks), f"Reading {len(self)} images", len(chunks))
         for indices, chunk in zip(chunks, found, strict=True):
             for index, image in zip(indices, chunk, strict=True):
                 if image is not None:
@@ -298,11 +298,11 @@ class Pictures:
         return np.flatnonzero(usable)
 
     def keep(self, rows):
-        """Keeps only these rows of what was decoded."""
+        """Keeps only these rows of the decoded images."""
         self.decoded, self.names = self.decoded[rows], self.names[rows]
 
     def read(self, path):
-        """Returns the picture of a file; a subclass may take a part of it."""
+        """Returns the image of a file; a subclass may return a part of it."""
         return decode.read(path, self.size, self.fit, self.channels)
 
     def _read(self, indices, keep=False):
@@ -315,13 +315,13 @@ class Pictures:
         return [self._decode_one(int(index)) for index in indices]
 
     def _decode_one(self, index):
-        """Returns a picture, or None and remembers the reason."""
+        """Returns an image, or None if the file is unusable; then the reason is recorded."""
         if index in self._unusable:
             return None
         name = self.name(index)
         try:
             return self.read(self.root / name)
         except UnusableError as error:
-            if self._unusable.setdefault(index, error) is error:  # the first thread that met it
+            if self._unusable.setdefault(index, error) is error:  # true in the first thread that finds it
                 self.skipped.append(Skipped(name, "skipped", str(error)))
             return None

@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST and Fashion-MNIST: a header of sizes, then bytes.
+"""IDX, the file format of MNIST and Fashion-MNIST: a header with the array's shape, then its bytes.
 
 Reference: http://yann.lecun.com/exdb/mnist, "The IDX file format".
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import InputError
+from common.base.errors import InputError
 
 UNSIGNED_BYTE = 0x08
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -20,7 +20,7 @@ def read(path):
     """Returns the array of an IDX file of unsigned bytes, plain or gzipped.
 
     Raises:
-        InputError: if the file is cut short or holds something else.
+        InputError: if the file is truncated or has other content.
     """
     path = Path(path)
     try:
@@ -29,33 +29,33 @@ def read(path):
             shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
             values = np.frombuffer(file.read(), np.uint8)
     except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is no whole IDX file ({error}); fetch it again.") from error
+        raise InputError(f"{path} is not a complete IDX file ({error}); fetch it again.") from error
     if zeros or kind != UNSIGNED_BYTE or values.size != np.prod(shape):
         raise InputError(
-            f"{path} is no whole IDX file of bytes: it announces shape {shape} and holds {values.size} values; "
-            "fetch it again."
+            f"{path} is not a complete IDX file of bytes: its header says shape {shape}, but it holds {values.size} "
+            "values; fetch it again."
         )
     return values.reshape(shape)
 
 
 def find(folder, name):
-    """Returns the path of an IDX file, gzipped or not, or None: `name` is such as "train-images-idx3-ubyte"."""
+    """Returns the path of an IDX file, gzipped or not, or None; `name` is, for example, "train-images-idx3-ubyte"."""
     candidates = (Path(folder) / f"{name}{suffix}" for suffix in (".gz", ""))
     return next((path for path in candidates if path.is_file()), None)
 
 
 def splits(folder):
-    """Returns which of "train" and "test" a folder holds as IDX files under MNIST's names."""
+    """Returns the splits ("train", "test") that a folder has as IDX files with MNIST's names."""
     return [split for split, prefix in PREFIXES.items() if find(folder, f"{prefix}-images-idx3-ubyte") is not None]
 
 
 def holds_idx(folder):
-    """Tells whether a folder holds IDX files under MNIST's names."""
+    """Returns whether a folder has IDX files with MNIST's names."""
     return bool(splits(folder))
 
 
 def read_split(folder, split):
-    """Returns images `(count, height, width)` and labels `(count,)`, uint8, of `split` "train" or "test"."""
+    """Returns uint8 images `(count, height, width)` and labels `(count,)` of the split "train" or "test"."""
     prefix = PREFIXES[split]
     arrays = []
     for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):

@@ -1,8 +1,8 @@
-"""Makes the pictures of data_prep/README.md, of the embedded garments and of a drawing made here.
+"""Makes the pictures of data_prep/README.md from the embedded garments and a synthetic drawing.
 
     python -m data_prep.make_chapter_pictures
 
-What GANs make of bad data is trained by `python -m benchmarks.mistakes`.
+The samples of GANs trained on bad data are made by `python -m benchmarks.mistakes`.
 """
 
 import io
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from common import pictures
+from common.base import pictures
 from data_prep import analysis, augment, balance, datasets, decode
 from data_prep.batches import Batches
 
@@ -23,7 +23,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def drawing(height=160, width=320):
-    """Returns a picture of a house whose circles and squares show every distortion."""
+    """Returns an image of a house with circles and squares, which make distortions visible."""
     image = np.full((height, width, 3), (150, 200, 235), np.uint8)
     image[height * 3 // 4 :] = (110, 160, 80)
     cv2.circle(image, (width // 5, height // 4), height // 8, (250, 210, 60), -1, cv2.LINE_AA)
@@ -33,7 +33,7 @@ def drawing(height=160, width=320):
     roof = np.array([(left - 10, top), (left + side + 10, top), (left + side // 2, top - side // 2)])
     cv2.fillPoly(image, [roof], (90, 50, 50), cv2.LINE_AA)
     cv2.circle(image, (left + side // 2, top + side // 2), side // 5, (240, 240, 220), -1, cv2.LINE_AA)
-    for x in range(0, width, 4):  # a fence, whose boards are what careless shrinking tears
+    for x in range(0, width, 4):  # a fence: naive downsampling breaks its thin boards
         cv2.line(image, (x, height - 28), (x, height - 8), (240, 240, 240), 1)
     cv2.rectangle(image, (width - 60, top), (width - 48, height * 3 // 4 + 20), (90, 60, 40), -1)
     cv2.circle(image, (width - 54, top), 24, (50, 110, 50), -1, cv2.LINE_AA)
@@ -41,7 +41,7 @@ def drawing(height=160, width=320):
 
 
 def cell(image, caption=""):
-    """Returns a picture within a white square, a line of text under it."""
+    """Returns an image in a white cell with a caption below."""
     image = decode.with_channels(image, 3)
     scale = CELL / max(image.shape[:2])
     size = (round(image.shape[0] * scale), round(image.shape[1] * scale))
@@ -67,7 +67,7 @@ def file_of(image, kind, **options):
 
 
 def kinds():
-    """The same picture in awkward files: as a careless reader shows it, and as it is read here."""
+    """The same image in difficult file formats: as naive code reads it, and as it is read here."""
     whole = Image.fromarray(drawing())
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -96,14 +96,14 @@ def kinds():
 
 
 def careless(data):
-    """Reads a file as much code does: no orientation, no colour profile, the lowest 8 bits, three first channels."""
+    """Reads a file naively: no orientation, no colour conversion, the lowest 8 bits, the first three channels."""
     array = np.asarray(Image.open(io.BytesIO(data)))
     array = array if array.ndim == 3 else array[..., np.newaxis]
     return np.ascontiguousarray(array.astype(np.uint8)[..., :3])
 
 
 def fits():
-    """The three ways to another aspect, and a wrong way to shrink."""
+    """The three ways to change the aspect ratio, and a wrong way to downsample."""
     image = drawing()
     made = [cell(image, "320x160")]
     made += [cell(decode.resize(image, (64, 64), fit), f"--fit {fit}") for fit in ("crop", "pad", "stretch")]
@@ -112,12 +112,12 @@ def fits():
 
 
 def garments(count=400):
-    images, labels, _ = datasets.load("fashion_mnist", "train")
+    images, labels = datasets.load("fashion_mnist", "train")
     return images[:count, ..., np.newaxis], labels[:count]
 
 
 def anomalies():
-    """What the report finds among 400 garments, some of which were spoiled."""
+    """What the report finds among 400 garments, some of them corrupted."""
     images, _ = garments()
     images = images.copy()
     images[10] = cv2.GaussianBlur(images[10], (0, 0), 3)[..., np.newaxis]
@@ -130,7 +130,7 @@ def anomalies():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "garments.npy"
         np.save(path, images)
-        data = analysis.source(path)
+        data = analysis.collect(path)
         records = analysis.measure(data).records
     rows = [[cell(images[row], reason) for row, reason in list(analysis.outliers(records).items())[:6]]]
     groups = enumerate(analysis.near_groups(records)[:3], 1)
@@ -139,7 +139,7 @@ def anomalies():
 
 
 def balancing():
-    """A batch of data in which one class is rare, without and with --balance."""
+    """A batch of data with one rare class, without and with --balance."""
     images, labels = garments(10000)
     rng = np.random.default_rng(0)
     common, rare = np.flatnonzero(labels == 7), np.flatnonzero(labels == 8)[:40]
@@ -155,7 +155,7 @@ def balancing():
 
 
 def augmentations():
-    """One garment and one drawing, five times through each augmentation."""
+    """One drawing, and five results of each augmentation."""
     steps = [augment.Flip(), augment.Crop(), augment.Rotate(), augment.Colour(0.2, 0.3, 0.5), augment.Noise(20)]
     image = np.ascontiguousarray(drawing()[:, 30:190])
     rows = []

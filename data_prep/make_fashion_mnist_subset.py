@@ -2,7 +2,7 @@
 
     python -m data_prep.make_fashion_mnist_subset FOLDER [OUT]
 
-FOLDER holds the files as Zalando publishes them (on Debian, the package dataset-fashion-mnist puts them into
+FOLDER contains the files as published by Zalando (on Debian, the package dataset-fashion-mnist installs them in
 /usr/share/datasets/fashion-mnist). 1,000 training and 200 test images of each class are drawn with a fixed seed, so
 the same files give the same subset.
 """

@@ -1,4 +1,4 @@
-"""Two pictures a sample: pairs in one picture `A|B`, pairs by name in two folders, and two folders without pairs."""
+"""Samples of two images: pairs side by side in one file `A|B`, two folders paired by name, or two unpaired folders."""
 
 import dataclasses
 import re
@@ -8,47 +8,47 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 
-from common.errors import InputError
-from data_prep import datasets, decode, folders, images
+from common.base.errors import InputError
+from data_prep import datasets, decode, folders, images, sources
 from data_prep.decode import UnusableError
 from data_prep.skipped import Skipped
 
-# Names of the two folders, in the order of A and B; a split stands before them ("trainA") or is a folder ("train/A").
+# Names of the folders of domains A and B; a split is a prefix ("trainA") or a folder ("train/A").
 DOMAINS = (("A", "B"), ("a", "b"))
 
 
 @dataclasses.dataclass(frozen=True)
 class PairOptions:
-    """The options by which a user says which two kinds of pictures to learn from."""
+    """The command-line options that select the images of two domains."""
 
     dataset: Literal["facades", "monet2photo"] = "facades"
-    """a named data set, downloaded when asked for"""
+    """a named data set, downloaded when needed"""
     data: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """your own: a folder or archive of pictures A|B side by side, or with the folders trainA and trainB (or A and B)"""
+    """your own: a folder or archive of images A|B side by side, or with the folders trainA and trainB (or A and B)"""
     data_b: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the folder of the B, if --data holds the A alone"""
+    """the folder of domain B, if --data contains only domain A"""
     size: Annotated[str, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = "256"
-    """bring each picture to this size in pixels"""
+    """resize each image to this size in pixels"""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """to another aspect: cut the middle out, add bars, or distort"""
+    """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
     channels: Literal["auto", "1", "3"] = "auto"
-    """1 for grey, 3 for colour; by default colour if any picture is"""
+    """1 for grey, 3 for colour; by default colour if any image is in colour"""
     augment: tuple[Literal["flip", "crop", "rotate", "colour", "noise"], ...] = ()
-    """random changes, the same for both pictures of a pair"""
+    """random changes, the same for both images of a pair"""
     allow_skipped: bool = False
-    """go on when more than 5% of the files cannot be used"""
+    """continue even if more than 5% of the files cannot be used"""
 
     def augmentation(self):
-        """Returns the `augment` of `Batches` that `--augment` asks for, or None."""
+        """Returns the `augment` of `Batches` for `--augment`, or None."""
         return images.composed(self.augment)
 
 
 class Pairs(NamedTuple):
-    """Pictures of two kinds, each a `folders.Pictures`: give both to `Batches` as its samples.
+    """Images of two domains, each a `folders.Pictures`: pass both to `Batches` as its samples.
 
     Attributes:
         a, b: indexed like uint8 arrays `(count, height, width, channels)`.
-        paired: bool, whether `a[i]` and `b[i]` belong together; the `paired` of `Batches`.
+        paired: bool, whether `a[i]` and `b[i]` form a pair; the `paired` of `Batches`.
     """
 
     a: Any
@@ -57,10 +57,10 @@ class Pairs(NamedTuple):
 
 
 class Half(folders.Pictures):
-    """The left or the right half of pictures that hold two side by side.
+    """The left or right halves of side-by-side images.
 
     Args:
-        listing, size, channels, **kwargs: of `folders.Pictures`.
+        listing, size, channels, **kwargs: see `folders.Pictures`.
         side: "left" or "right".
     """
 
@@ -72,25 +72,26 @@ class Half(folders.Pictures):
         whole = decode.read(path, None, channels=self.channels)
         middle = whole.shape[1] // 2
         if whole.shape[1] != 2 * middle or not middle:
-            raise UnusableError(f"is {whole.shape[1]} pixels wide, which is no multiple of two: no pair side by side")
+            raise UnusableError(f"is {whole.shape[1]} pixels wide, which is not even: not a pair side by side")
         return decode.resize(whole[:, :middle] if self.side == "left" else whole[:, middle:], self.size, "crop")
 
 
 def load(options, split="train", paired=True, hold_out=False):
-    """Returns the `Pairs` that the options name.
+    """Returns the `Pairs` that the options select.
 
     Args:
         options: `PairOptions`.
-        split: "train" or "test". Folders without splits are returned whole.
+        split: "train" or "test". Of folders without splits, all images are returned.
         paired: bool, whether the recipe needs pairs: then the files of two folders are matched by name.
-        hold_out: bool, whether to make every tenth picture of folders without a test part one: see `folders.part_of`.
+        hold_out: bool, whether to use every tenth image of folders without a test part for testing: see
+            `folders.part_of`.
 
     Raises:
-        InputError: if there are no pictures, or no pairs where pairs are needed.
+        InputError: if there are no images, or no pairs although the recipe needs pairs.
     """
     root = root_of(options)
     if options.data_b:
-        return two_folders(root, images.opened(options.data_b), options, paired, split if hold_out else None)
+        return two_folders(root, sources.opened(options.data_b), options, paired, split if hold_out else None)
     both = domains(root, split)
     if both:
         part = split if hold_out and both == domains(root, "train" if split == "test" else "test") else None
@@ -104,15 +105,15 @@ def load(options, split="train", paired=True, hold_out=False):
 
 
 def root_of(options):
-    """Returns the folder that holds the pairs, or all pictures of the first kind."""
-    root = images.opened(options.data) if options.data else datasets.folder_of(options.dataset)
+    """Returns the folder of the pairs, or of all images of domain A."""
+    root = sources.opened(options.data) if options.data else datasets.folder_of(options.dataset)
     if not root.is_dir():
-        raise InputError(f"--data expects a folder or an archive of pictures here, and {root} is none; check the path.")
+        raise InputError(f"--data expects a folder or an archive of images here, but {root} is none; check the path.")
     return root
 
 
 def domains(root, split):
-    """Returns the two folders of a split, or None."""
+    """Returns the folders of both domains of a split, or None."""
     for prefix in (f"{split}", f"{split}/", ""):
         for names in DOMAINS:
             both = [root / f"{prefix}{name}" for name in names]
@@ -122,12 +123,12 @@ def domains(root, split):
 
 
 def side_by_side(root, options, part=None):
-    """Returns the pairs of a folder of pictures `A|B`, or a part of them."""
+    """Returns the pairs of a folder of images `A|B`, or a part of them."""
     listing, headers = folders.described(root, options.allow_skipped)
     wide = sum(header.width >= 1.2 * header.height for header in headers)
     if wide < len(headers) / 2:
         raise InputError(
-            f"{root} holds pictures that are not twice as wide as high, so no pairs A|B side by side; "
+            f"{root} holds images that are not twice as wide as high, so they are not pairs A|B side by side; "
             "for two folders use trainA and trainB, or --data-b."
         )
     if part:
@@ -142,7 +143,7 @@ def side_by_side(root, options, part=None):
 
 
 def two_folders(root_a, root_b, options, paired, part=None):
-    """Returns the pictures of two folders, matched by name if they are paired, or a part of them."""
+    """Returns the images of two folders, matched by name if they are paired, or a part of them."""
     sides = [folders.described(root, options.allow_skipped) for root in (root_a, root_b)]
     if paired:
         sides = matched(*sides)
@@ -156,18 +157,18 @@ def two_folders(root_a, root_b, options, paired, part=None):
 
 
 def matched(a, b):
-    """Returns both sides with the pictures that have a partner of the same name, in one order.
+    """Returns both sides reduced to the images that have a partner of the same name, in the same order.
 
     Raises:
-        InputError: if none has.
+        InputError: if there are none.
     """
     (listing_a, headers_a), (listing_b, headers_b) = a, b
     places_a, places_b = ({key(name): index for index, name in enumerate(side[0].names)} for side in (a, b))
     common = sorted(places_a.keys() & places_b.keys())
     if not common:
         raise InputError(
-            f"No picture of {listing_a.root} has the name of one in {listing_b.root}; pairs have the same name, "
-            "such as A/17.png and B/17.jpg."
+            f"No image in {listing_a.root} has the same name as one in {listing_b.root}; the images of a pair share "
+            "their name, such as A/17.png and B/17.jpg."
         )
     alone = [
         (listing, name)
@@ -184,7 +185,7 @@ def matched(a, b):
 
 
 def key(name):
-    """Returns what two names of a pair have in common: "17" of "17.png", "17_A.jpg" and "17_B.jpg"."""
+    """Returns the common part of the names of a pair: "17" for "17.png", "17_A.jpg" and "17_B.jpg"."""
     return re.sub("[-_.]?[ABab]$", "", str(Path(name).with_suffix("")))
 
 
@@ -194,7 +195,7 @@ def shape(options, headers):
 
 
 def decoded(both):
-    """Decodes two paired sides into memory if they fit, and leaves out the pairs of which one side is damaged."""
+    """Decodes two paired sides into memory if they fit, and drops pairs with a damaged image."""
     if sum(np.prod(side.shape) for side in both) <= folders.MEMORY:
         kept = [side.decode_all() for side in both]
         common = np.intersect1d(*kept)

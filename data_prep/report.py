@@ -1,4 +1,4 @@
-"""What is in a data set, as text for the terminal and as one page of HTML: both show the same sections."""
+"""The report on a data set, as text for the terminal and as an HTML page with the same sections."""
 
 import base64
 import collections
@@ -10,13 +10,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.errors import InputError
-from common.files import whole
+from common.base.errors import InputError
+from common.base.files import whole
 from data_prep import analysis, decode
 from data_prep.skipped import missing_of
 
-SHOWN = 48  # pictures of a section
-LISTED = 12  # lines of a section
+SHOWN = 48  # images per section
+LISTED = 12  # lines per section
 THUMBNAIL = 96  # pixels
 GENERATOR = '<meta name="generator" content="GAN cookbook, data_prep report">'
 STYLE = """
@@ -36,8 +36,8 @@ class Section(NamedTuple):
     Attributes:
         title: string.
         lines: list of strings.
-        bars: list of `(label, count)`, a distribution.
-        groups: list of lists of `(caption, row)`, pictures that belong together.
+        bars: list of `(label, count)`, a histogram.
+        groups: list of lists of `(caption, row)`, images to show together.
     """
 
     title: str
@@ -50,11 +50,11 @@ def sections(data, measured):
     """Returns the sections of the report.
 
     Args:
-        data: `analysis.Source`.
+        data: `analysis.Collection`.
         measured: `analysis.Measured` of it.
     """
     records, names = measured.records, [data.names[index] for index in measured.records["index"]]
-    exact, near = analysis.exact_groups(records), analysis.near_groups(records)  # the exact ones are near, too
+    exact, near = analysis.exact_groups(records), analysis.near_groups(records)  # near duplicates include exact ones
     only_near = [group for group in near if len(set(records["bytes"][group])) > 1]
     far = analysis.outliers(records)
 
@@ -63,7 +63,7 @@ def sections(data, measured):
 
     return [
         overview(data, measured),
-        Section("Some of them", groups=groups(np.array_split(some(len(records)), 1))),
+        Section("Random sample", groups=groups(np.array_split(some(len(records)), 1))),
         classes(data, records),
         Section("Sizes in pixels (width × height)", bars=frequent(records)),
         Section(
@@ -80,7 +80,7 @@ def sections(data, measured):
         leaks(data, records, near, groups),
         Section(
             "Outliers",
-            [f"{len(far)} pictures are unlike the rest. Look at them: some may be the best ones."] if far else ["none"],
+            [f"{len(far)} images are unlike the rest. Look at them: some may be the best ones."] if far else ["none"],
             groups=[[(f"{reason}: {names[row]}", row)] for row, reason in far.items()],
         ),
         advice(data, records, exact, near),
@@ -91,7 +91,7 @@ def overview(data, measured):
     records = measured.records
     missing = missing_of(measured.skipped)
     channels = collections.Counter(records["channels"].tolist())
-    lines = [f"{len(records)} pictures in {data.root}, {missing} more cannot be used"]
+    lines = [f"{len(records)} images in {data.root}, {missing} more cannot be used"]
     if len(records):
         lines += [
             f"{channels[3]} colour, {channels[1]} grey",
@@ -112,7 +112,7 @@ def classes(data, records):
     lines = []
     if len(counts) > 1 and max(counts.values()) > 1.5 * min(counts.values()):
         ratio = max(counts.values()) / min(counts.values())
-        lines.append(f"The largest class has {ratio:.1f} times the pictures of the smallest: see --balance.")
+        lines.append(f"The largest class has {ratio:.1f} times the images of the smallest: see --balance.")
     return Section("Classes", lines, sorted(counts.items()))
 
 
@@ -124,7 +124,7 @@ def frequent(records):
 
 
 def histogram(values, limits):
-    """Returns how many values lie below the first limit, between two, and above the last."""
+    """Returns the number of values below the first limit, between each two, and above the last."""
     limits = list(limits)
     counts = np.bincount(np.searchsorted(limits, values, "right"), minlength=len(limits) + 1)
     labels = [
@@ -139,7 +139,7 @@ def unusable(skipped):
     lines = [
         f"{row.path or '(the folder)'}: {row.reason}{' (used)' if row.outcome == 'used' else ''}" for row in skipped
     ]
-    return Section("Files that are not what they seem", lines or ["none"])
+    return Section("Unusable and misnamed files", lines or ["none"])
 
 
 def counted(groups, what):
@@ -147,16 +147,16 @@ def counted(groups, what):
         return ["none"]
     extra = sum(len(group) - 1 for group in groups)
     kinds = f"{len(groups)} group{'s' if len(groups) > 1 else ''}"
-    return [f"{extra} picture{'s are' if extra > 1 else ' is'} {what} as another one, in {kinds}"]
+    return [f"{extra} image{'s are' if extra > 1 else ' is'} {what} as another one, in {kinds}"]
 
 
 def near_lines(groups):
-    advice = ["Small pictures of simple things, such as digits, resemble each other: look first."] if groups else []
+    advice = ["Small images of simple things, such as digits, resemble each other: look first."] if groups else []
     return [*counted(groups, "nearly the same"), *advice]
 
 
 def leaks(data, records, near, groups):
-    """Returns the section of pictures that are in the training and in the test part: a score would be a lie."""
+    """Returns the section of images in both the training and the test part, which make scores invalid."""
     splits = [data.splits[index] for index in records["index"]]
     crossing = [group for group in near if {"train", "test"} <= {splits[row] for row in group}]
     if not {"train", "test"} <= set(splits):
@@ -166,13 +166,13 @@ def leaks(data, records, near, groups):
 
 def advice(data, records, exact, near):
     if not len(records):
-        return Section("What to do", ["There is no picture to learn from."])
+        return Section("What to do", ["There are no images to train on."])
     shorter = np.minimum(records["width"], records["height"])
     size = next((size for size in (128, 64, 32) if np.median(shorter) >= size), 28)
     small = int((shorter < size).sum())
     path = shlex.quote(str(data.root))
     command = f"./run_recipe.sh dcgan --data {path} --size {size}"
-    lines = [f"{command}   ({small} pictures are smaller than that, and will be enlarged)" if small else command]
+    lines = [f"{command}   ({small} images are smaller and will be enlarged)" if small else command]
     if len(exact) or len(near):
         lines.append(f"python -m data_prep clean {path} --out CLEAN --drop duplicates")
     return Section("What to do", lines)
@@ -203,13 +203,13 @@ def text_of(part):
 
 
 def write(path, data, measured, parts, overwrite=False):
-    """Writes the report as one page that needs no other file.
+    """Writes the report as one self-contained HTML file.
 
     Raises:
-        InputError: if there is a file of this name that is no report.
+        InputError: if a file of this name exists and is not a report.
     """
     if path.exists() and not overwrite and GENERATOR not in path.read_text("utf-8", errors="replace")[:2000]:
-        raise InputError(f"{path} exists already and is no report; choose another --out, or say --overwrite.")
+        raise InputError(f"{path} exists already and is not a report; choose another --out, or say --overwrite.")
     title = f"Report on {html.escape(str(data.root))}"
     body = "\n".join(page_of(part, data, measured.records) for part in parts)
     page = (

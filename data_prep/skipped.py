@@ -1,31 +1,31 @@
-"""Files that are not what they seem: refused when there are many, else counted in one line and listed with reasons."""
+"""Unusable and misnamed files: an error if there are many, else counted in one line and listed with reasons."""
 
 import collections
 import csv
 from typing import NamedTuple
 
-from common.errors import InputError
-from common.files import whole
+from common.base.errors import InputError
+from common.base.files import whole
 from data_prep.decode import SUFFIXES
 
-SKIPPED_SHARE = 0.05  # more than that stops a run
+SKIPPED_SHARE = 0.05  # a larger share stops a run
 
 
 class Skipped(NamedTuple):
-    """A file that is not what it seems: the rows of `skipped.csv`."""
+    """An unusable or misnamed file: a row of `skipped.csv`."""
 
     path: str
-    outcome: str  # "skipped", or "used" when the file could be read nevertheless
+    outcome: str  # "skipped", or "used" if the file could be read anyway
     reason: str
 
 
 def refuse_many(root, skipped, count, allowed=False):
-    """Refuses a folder without pictures, or with too many files that cannot be used.
+    """Refuses a folder without images, or with too many files that cannot be used.
 
     Args:
-        root: path, what was read.
+        root: path of the data.
         skipped: list of `Skipped`.
-        count: integer, of the pictures that can be used.
+        count: integer, number of usable images.
         allowed: bool, whether more than `SKIPPED_SHARE` may be skipped.
 
     Raises:
@@ -34,20 +34,20 @@ def refuse_many(root, skipped, count, allowed=False):
     missing = missing_of(skipped)
     if not count:
         reasons = f"; {missing} files cannot be used ({summary(skipped)})" if missing else ""
-        raise InputError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))}), directly or in subfolders{reasons}.")
+        raise InputError(f"{root} has no images ({', '.join(sorted(SUFFIXES))}), directly or in subfolders{reasons}.")
     if missing > SKIPPED_SHARE * (missing + count) and not allowed:
         raise InputError(
-            f"{missing} of {missing + count} pictures of {root} cannot be used ({summary(skipped)}), more than "
-            f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or go on without "
+            f"{missing} of {missing + count} images in {root} cannot be used ({summary(skipped)}), more than "
+            f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or continue without "
             "them: --allow-skipped."
         )
 
 
 def tell_skipped(skipped, count):
-    """Prints one line about what was skipped, if anything was."""
+    """Prints one line about the skipped files, if there are any."""
     if skipped:
         missing = missing_of(skipped)
-        print(f"{missing} of {missing + count} pictures skipped ({summary(skipped)}): see skipped.csv.")
+        print(f"{missing} of {missing + count} images skipped ({summary(skipped)}): see skipped.csv.")
 
 
 def missing_of(skipped):
@@ -55,17 +55,17 @@ def missing_of(skipped):
 
 
 def summary(skipped):
-    """Returns how often there was which reason, the most frequent first, each with an example."""
+    """Returns the number of files for each reason, the most frequent first, each with an example."""
     reasons = collections.defaultdict(list)
     for row in skipped:
         kind = row.reason.split(":")[0]
-        reasons[kind if row.outcome == "skipped" else f"read nevertheless, {kind}"].append(row.path)
+        reasons[kind if row.outcome == "skipped" else f"read anyway, {kind}"].append(row.path)
     ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
     return "; ".join(f"{len(paths)} × {reason}, such as {paths[0]}" for reason, paths in ordered)
 
 
 def write_skipped(path, skipped):
-    """Writes `skipped.csv`: path, outcome and reason of every file that was not what it seemed."""
+    """Writes `skipped.csv`: path, outcome and reason of each unusable or misnamed file."""
     with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(Skipped._fields)

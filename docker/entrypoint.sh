@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What an image does when it starts: says in one line what computes, then runs the recipe as run_recipe.sh does.
+# Entry point of the images: prints the device in one line, then runs the recipe by run_recipe.sh.
 set -euo pipefail
-"$GAN_COOKBOOK_VENV/bin/python" -P -m common.health
+"$GAN_COOKBOOK_VENV/bin/python" -P -m common.cli.health
 exec /project/run_recipe.sh "$@"

@@ -1,11 +1,16 @@
 """What several tests share: a small GAN, and the command line run as a user runs it."""
 
 import contextlib
+import gc
+import io
 import os
+import runpy
+import shlex
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -93,3 +98,37 @@ def run_recipe(*arguments, project=PROJECT, cwd=None, env=None, timeout=600):
         timeout=timeout,
         check=False,
     )
+
+
+def call_recipe(*arguments, cwd=None):
+    """As `run_recipe`, but in this process and without the launcher: no framework has to be loaded."""
+    name, *rest = map(str, arguments)
+    module, rest = (
+        ("common.cli.evaluate", [name, *rest]) if name in ("evaluate", "compare") else (f"recipes.{name}.train", rest)
+    )
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    keras.backend.clear_session()  # names of layers begin anew, as in a process of its own
+    command = {"GAN_COOKBOOK_COMMAND": shlex.join(["./run_recipe.sh", name, *rest])}
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.object(sys, "argv", [module, *rest]),
+        mock.patch.dict(os.environ, command),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+    ):
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code or 0
+    keras.backend.clear_session()
+    gc.collect()
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+def is_one_sentence(answer, words):
+    """Tells whether a command failed as it should: exit code 2, one line with the words, no traceback."""
+    lines = answer.stderr.strip().splitlines()
+    assert (answer.returncode, len(lines)) == (2, 1), answer.stderr
+    assert lines[0].startswith("Error: ")
+    assert words in lines[0], lines[0]
+    return True

@@ -1,4 +1,4 @@
-"""Picture files of every kind, made for the tests."""
+"""Image files of every kind, generated for the tests."""
 
 import io
 import os
@@ -14,13 +14,13 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def picture(height=40, width=60, seed=0):
-    """A smooth colour picture, another one for each seed, that survives JPEG."""
+    """Returns a smooth colour image, different for each seed, that JPEG compression hardly changes."""
     noise = np.random.default_rng(seed).integers(0, 256, (10, 10, 3)).astype("uint8")
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def encoded(image, kind, **options):
-    """Returns the bytes of a file of an array or a Pillow image."""
+    """Returns an array or a Pillow image, encoded as the bytes of a file."""
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     file = io.BytesIO()
     image.save(file, kind, **options)
@@ -39,7 +39,7 @@ def write_many(folder, count, size=(20, 24), suffix=".png", first=0):
 
 
 def write_bad_files(folder):
-    """Writes one file of every bad kind; returns their names and what is to be said of them."""
+    """Writes one unusable file of each kind; returns their names and a part of the expected reason."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = encoded(picture(), "JPEG")
     (folder / "zero.jpg").touch()
@@ -56,18 +56,18 @@ def write_bad_files(folder):
         "zero.jpg": "zero bytes",
         "cut.jpg": "cut short",
         "cut.png": "cut short",
-        "text.jpg": "no picture",
+        "text.jpg": "not an image",
         "bomb.png": "bomb",
         "dot.png": "1×1",
         "blank.png": "blank",
         "gone.png": "broken link",
-        "pipe.png": "no regular file",
+        "pipe.png": "not a regular file",
         "loop": "link back",
     }
 
 
 def bomb():
-    """A small PNG whose header announces 60,000 × 60,000 pixels."""
+    """Returns a small PNG whose header claims 60,000 × 60,000 pixels."""
     data = bytearray(encoded(np.zeros((4, 4), "uint8"), "PNG"))
     data[16:24] = struct.pack(">II", 60000, 60000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))

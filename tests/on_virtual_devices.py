@@ -1,8 +1,8 @@
-"""Runs a module on a CPU that the framework takes for several devices, as several GPUs would be.
+"""Runs a module on a CPU that is split into several virtual devices, in place of several GPUs.
 
     python -m tests.on_virtual_devices COUNT MODULE [OPTIONS]
 
-With `GAN_COOKBOOK_WITHOUT_BATCH_NORM` set, the layers of that name do nothing.
+With `GAN_COOKBOOK_WITHOUT_BATCH_NORM` set, batch norm does nothing.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 
 
 def set_devices(count):
-    """To be called before the framework computes anything."""
+    """Splits the CPU into virtual devices. Call it before the framework computes anything."""
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         import tensorflow as tf
 
@@ -20,7 +20,7 @@ def set_devices(count):
     else:
         import jax
 
-        # On two cores the devices of one process wait for each other with all threads there are, now and then for ever.
+        # On two cores, devices that wait for each other can occupy all threads of the process: a deadlock.
         os.environ["NPROC"] = "8"
         jax.config.update("jax_num_cpu_devices", count)
 

@@ -1,12 +1,13 @@
-"""Draws six rows on two devices: prints how many each one made, and whether they are those of one device.
+"""Draws six rows on two devices: prints how many each device drew, and whether they equal those of one device.
 
-Then whether an extractor sees in four images the same while two devices train as it does else.
+Then prints whether the features of four images are the same within the context of two devices as outside.
 """
 
 import keras
 import numpy as np
 
-from common import backend, extractors
+from common import backend
+from common.scoring import extractors
 
 
 def draw(count):
@@ -15,7 +16,7 @@ def draw(count):
 
 
 def parts():
-    """Returns what each device made."""
+    """Returns the rows of each device."""
     if keras.backend.backend() == "jax":
         return [np.asarray(shard.data) for shard in draw(6).addressable_shards]
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The report and the cleaning: what is found in a folder, and what is left of it."""
+"""The report on a data set, and its cleaned copy."""
 
 import base64
 import csv
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import analysis, clean, images, report
 from data_prep.images import ImageOptions
 from tests.conftest import PROJECT
@@ -30,7 +30,7 @@ def data_prep(*arguments, cwd=None):
 
 
 def measured(path):
-    data = analysis.source(path)
+    data = analysis.collect(path)
     return data, analysis.measure(data)
 
 
@@ -44,20 +44,20 @@ def reasons_of(data, records):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of 60 good pictures in two classes and a train and a test part, with one of every trouble."""
+    """A folder of 60 good images in two classes with a training and a test part, and one problem of each kind."""
     root = tmp_path / "data"
     write_many(root / "train" / "cats", 40, (48, 48))
     write_many(root / "train" / "dogs", 12, (48, 48), first=40)
     write_many(root / "test" / "cats", 8, (48, 48), first=60)
-    write(root / "train" / "cats" / "copy.png", picture(48, 48, 3))  # the bytes of 003.png
-    write(root / "train" / "dogs" / "again.jpg", picture(48, 48, 7), quality=60)  # 007.png as another file
+    write(root / "train" / "cats" / "copy.png", picture(48, 48, 3))  # the same bytes as 003.png
+    write(root / "train" / "dogs" / "again.jpg", picture(48, 48, 7), quality=60)  # 007.png in another format
     write(root / "train" / "cats" / "larger.png", picture(96, 96, 9))
     write(root / "test" / "cats" / "leak.jpg", picture(48, 48, 11), quality=90)
     write(root / "train" / "cats" / "noise.png", np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype("uint8"))
     nearly_blank = np.full((48, 48, 3), 128, "uint8")
     nearly_blank[0, 0] = 130
     write(root / "train" / "cats" / "plain.png", nearly_blank)
-    (root / "train" / "text.jpg").write_text("no picture")
+    (root / "train" / "text.jpg").write_text("not an image")
     return root
 
 
@@ -78,7 +78,7 @@ def test_duplicates_outliers_and_leaks_are_found(folder):
     assert [row.path for row in found.skipped] == ["train/text.jpg"]
 
 
-def test_a_blurred_picture_and_one_of_another_kind_are_outliers(tmp_path):
+def test_blurred_and_foreign_images_are_outliers(tmp_path):
     rng = np.random.default_rng(0)
     for index in range(60):
         image = picture(64, 64, index).astype(int) + rng.integers(-25, 26, (64, 64, 1))
@@ -97,7 +97,7 @@ def test_a_blurred_picture_and_one_of_another_kind_are_outliers(tmp_path):
     assert len(reasons) <= 3
 
 
-def test_the_bands_find_what_comparing_all_finds():
+def test_banded_search_equals_comparing_all_pairs():
     rng = np.random.default_rng(0)
     records = np.zeros(300, analysis.RECORD)
     records["hash"] = rng.integers(0, 2**63, 300, dtype=np.uint64)
@@ -111,7 +111,7 @@ def test_the_bands_find_what_comparing_all_finds():
     assert len(found) == 24
 
 
-def test_few_pictures_have_no_outliers(tmp_path):
+def test_few_images_have_no_outliers(tmp_path):
     write_many(tmp_path, 3)
     assert analysis.outliers(measured(tmp_path)[1].records) == {}
     assert analysis.outliers(np.empty(0, analysis.RECORD)) == {}
@@ -120,19 +120,19 @@ def test_few_pictures_have_no_outliers(tmp_path):
 def test_report_in_the_terminal_and_as_one_page(folder, tmp_path):
     answer = data_prep("report", folder, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    for said in (
-        "66 pictures in",
+    for line in (
+        "66 images in",
         "1 more cannot be used",
         "9 for test, 57 for train",
-        "The largest class has 4.1 times the pictures of the smallest: see --balance.",
+        "The largest class has 4.1 times the images of the smallest: see --balance.",
         "48×48",
-        "train/text.jpg: is no picture",
-        "1 picture is byte for byte the same as another one, in 1 group",
+        "train/text.jpg: is not an image",
+        "1 image is byte for byte the same as another one, in 1 group",
         "train/cats/003.png, train/cats/copy.png",
         "noisy: train/cats/noise.png",
         "./run_recipe.sh dcgan --data",
     ):
-        assert said in answer.stdout, said
+        assert line in answer.stdout, line
     page = (tmp_path / "report.html").read_text("utf-8")
     for title in (
         "Classes",
@@ -145,46 +145,46 @@ def test_report_in_the_terminal_and_as_one_page(folder, tmp_path):
         "Outliers",
     ):
         assert f"<h2>{title}" in page
-    assert not re.search(r'(src|href)="(?!data:)', page)  # one file, nothing from elsewhere
+    assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
     shown = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
     assert len(shown) > 50
     assert cv2.imdecode(np.frombuffer(base64.b64decode(shown[0]), np.uint8), 1).shape == (96, 96, 3)
 
 
-def test_names_cannot_put_code_into_the_page(tmp_path):
+def test_names_are_escaped_in_the_page(tmp_path):
     write(tmp_path / "data" / "<script>alert(1)</script>" / "&.png", picture(8, 8), "PNG")
     data, found = measured(tmp_path / "data")
     report.write(tmp_path / "a.html", data, found, report.sections(data, found))
     assert "<script>" not in (tmp_path / "a.html").read_text("utf-8")
 
 
-def test_the_page_replaces_reports_only(tmp_path):
+def test_report_overwrites_only_reports(tmp_path):
     write_many(tmp_path / "data", 3)
     (tmp_path / "thesis.html").write_text("years of work")
     answer = data_prep("report", tmp_path / "data", "--out", tmp_path / "thesis.html")
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
-    assert "exists already and is no report" in answer.stderr
+    assert "exists already and is not a report" in answer.stderr
     assert (tmp_path / "thesis.html").read_text() == "years of work"
     for _ in range(2):
         assert data_prep("report", tmp_path / "data", "--out", tmp_path / "a.html").returncode == 0
 
 
-def test_reports_of_what_has_no_pictures(tmp_path):
+def test_report_without_usable_images(tmp_path):
     write_bad_files(tmp_path / "data")
     answer = data_prep("report", "data", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "0 pictures in data, 10 more cannot be used" in answer.stdout
-    assert "There is no picture to learn from." in answer.stdout
+    assert "0 images in data, 10 more cannot be used" in answer.stdout
+    assert "There are no images to train on." in answer.stdout
 
 
 def test_report_on_arrays(tmp_path):
-    pictures = np.stack([picture(16, 16, seed) for seed in range(20)])
-    np.savez(tmp_path / "a.npz", train=pictures, test=pictures[:2])
+    array = np.stack([picture(16, 16, seed) for seed in range(20)])
+    np.savez(tmp_path / "a.npz", train=array, test=array[:2])
     data, found = measured(tmp_path / "a.npz")
     text = report.text(report.sections(data, found))
-    assert "22 pictures in" in text
-    assert "2 pictures are byte for byte the same as another one" in text
-    assert "2 pictures are the same, or nearly, as another one" in text
+    assert "22 images in" in text
+    assert "2 images are byte for byte the same as another one" in text
+    assert "2 images are the same, or nearly, as another one" in text
     assert "test/000000.png" in text
 
 
@@ -201,25 +201,25 @@ def files_of(folder):
 
 
 @pytest.mark.parametrize("drop", ["duplicates", "outliers", "duplicates,outliers"])
-def test_cleaning_leaves_the_source_alone_and_writes_what_it_left_out(folder, tmp_path, drop):
+def test_cleaning_keeps_the_source_and_lists_what_it_left_out(folder, tmp_path, drop):
     before, out = files_of(folder), tmp_path / "clean"
     answer = data_prep("clean", folder, "--out", out, "--drop", drop)
     assert answer.returncode == 0, answer.stderr
     assert files_of(folder) == before
     reasons = left_out(out)
-    assert reasons["train/text.jpg"].startswith("is no picture")
+    assert reasons["train/text.jpg"].startswith("is not an image")
     if "duplicates" in drop:
         assert reasons["train/cats/copy.png"] == "exact duplicate of train/cats/003.png"
-        assert reasons["train/cats/011.png"] == "near duplicate of test/cats/leak.jpg"  # the test part stays whole
+        assert reasons["train/cats/011.png"] == "near duplicate of test/cats/leak.jpg"  # the test part keeps its copy
     if drop == "duplicates":
-        assert reasons["train/cats/009.png"] == "near duplicate of train/cats/larger.png"  # the larger one stays
+        assert reasons["train/cats/009.png"] == "near duplicate of train/cats/larger.png"  # the larger one is kept
         assert len(reasons) == 5
     if "outliers" in drop:
         assert reasons["train/cats/noise.png"] == "outlier: noisy"
     copied = files_of(out)
     copied.pop("left_out.csv")
     assert copied == {name: data for name, data in before.items() if name not in reasons}
-    assert f"{len(copied)} pictures in {out}; {len(reasons)} left out" in answer.stdout
+    assert f"{len(copied)} images in {out}; {len(reasons)} left out" in answer.stdout
     assert images.load(ImageOptions(data=out), "test").class_names == ("cats",)
 
 
@@ -229,31 +229,31 @@ def test_cleaning_to_a_size_and_a_cap(folder, tmp_path):
     found = images.load(ImageOptions(data=out))
     assert found.images.shape == (20, 16, 24, 3)
     assert np.bincount(found.labels).tolist() == [10, 10]
-    assert "over the cap of 10 of its class" in left_out(out).values()
+    assert "over the cap of 10 for its class" in left_out(out).values()
 
 
 def test_cleaning_an_array_gives_a_folder(tmp_path):
-    pictures = np.stack([picture(16, 16, seed)[..., :1] for seed in range(20)])
-    pictures[5] = pictures[3]
-    np.savez(tmp_path / "a.npz", images=pictures, labels=np.repeat([0, 1], 10))
-    data = analysis.source(tmp_path / "a.npz")
+    array = np.stack([picture(16, 16, seed)[..., :1] for seed in range(20)])
+    array[5] = array[3]
+    np.savez(tmp_path / "a.npz", images=array, labels=np.repeat([0, 1], 10))
+    data = analysis.collect(tmp_path / "a.npz")
     assert clean.clean(data, tmp_path / "out") == (19, 1)
     found = images.load(ImageOptions(data=tmp_path / "out"))
     assert (found.images.shape, found.class_names) == ((19, 16, 16, 1), ("0", "1"))
-    assert np.array_equal(found.images[np.arange(5)], pictures[[0, 1, 2, 3, 4]])
+    assert np.array_equal(found.images[np.arange(5)], array[[0, 1, 2, 3, 4]])
 
 
 def test_an_interrupted_cleaning_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(analysis, "CHUNK", 10)
     write_many(tmp_path / "data", 40)
-    data, out = analysis.source(tmp_path / "data"), tmp_path / "out"
+    data, out = analysis.collect(tmp_path / "data"), tmp_path / "out"
     whole = tmp_path / "whole"
     clean.clean(data, whole)
-    looked, fail_after = [], 25
+    seen, fail_after = [], 25
 
     def interrupted(index, image, bytes_):
-        looked.append(index)
-        if len(looked) == fail_after:
+        seen.append(index)
+        if len(seen) == fail_after:
             raise KeyboardInterrupt
         return measure_one(index, image, bytes_)
 
@@ -263,10 +263,10 @@ def test_an_interrupted_cleaning_continues(tmp_path, monkeypatch):
         clean.clean(data, out)
     with pytest.raises(InputError, match="holds an interrupted cleaning with other options"):
         clean.clean(data, out, drop=())
-    looked.clear()
+    seen.clear()
     fail_after = 0
     clean.clean(data, out)
-    assert len(looked) == 20  # two parts of ten were measured before
+    assert len(seen) == 20  # two chunks of ten were measured before
     assert files_of(out) == files_of(whole)
 
 
@@ -296,13 +296,13 @@ def test_the_copy_must_be_outside_of_the_source(tmp_path, where):
     assert "must be outside of" in answer.stderr
 
 
-def test_a_folder_with_files_is_not_written_to(tmp_path):
+def test_nonempty_folder_is_not_written_to(tmp_path):
     write_many(tmp_path / "data", 3)
     write_many(tmp_path / "mine", 1)
     before = files_of(tmp_path / "mine")
     answer = data_prep("clean", tmp_path / "data", "--out", tmp_path / "mine")
     assert answer.returncode == 2
-    assert "nothing of yours is overwritten" in answer.stderr
+    assert "exists already and is not overwritten" in answer.stderr
     assert files_of(tmp_path / "mine") == before
 
 
@@ -321,7 +321,7 @@ def test_a_folder_with_files_is_not_written_to(tmp_path):
         (("download", "imagenet"), "There is no data set 'imagenet'; there are fashion_mnist"),
     ],
 )
-def test_wrong_commands_are_answered_in_one_sentence(tmp_path, arguments, message):
+def test_wrong_commands_give_an_error_of_one_line(tmp_path, arguments, message):
     answer = data_prep(*arguments, cwd=tmp_path)
     assert answer.returncode == 2
     assert message in answer.stderr

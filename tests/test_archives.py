@@ -1,4 +1,4 @@
-"""Archives of others: what is in them stays in its folder, and comes to an end."""
+"""Untrusted archives: files stay inside the folder, and their size and number are limited."""
 
 import io
 import stat
@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import archives
 
 pytestmark = pytest.mark.once
@@ -60,7 +60,7 @@ def refused(archive, tmp_path, message):
 
 @pytest.mark.parametrize("make", [zipped, tarred])
 @pytest.mark.parametrize("name", ["../evil.txt", "a/../../evil.txt", "/tmp/evil.txt", "..\\evil.txt", "C:\\evil.txt"])
-def test_paths_that_lead_out(tmp_path, make, name):
+def test_paths_outside_the_folder(tmp_path, make, name):
     archive = make(tmp_path / "a.bin", ("good.txt", b"good"), (name, b"evil"))
     refused(archive, tmp_path, "leads out of its folder; it is not extracted")
 
@@ -85,7 +85,7 @@ def test_links_of_a_zip(tmp_path):
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-def test_a_bomb(tmp_path, make, monkeypatch):
+def test_decompression_bomb(tmp_path, make, monkeypatch):
     monkeypatch.setattr(archives, "SPARE_BYTES", 1e6)
     refused(make(tmp_path / "a.bin", ("zeros", bytes(40_000_000))), tmp_path, r"unpacks to more than .* MB")
 
@@ -98,7 +98,7 @@ def test_too_many_files(tmp_path, make, monkeypatch):
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-def test_a_name_that_comes_twice_overwrites_nothing(tmp_path, make):
+def test_duplicate_names_overwrite_nothing(tmp_path, make):
     refused(make(tmp_path / "a.bin", ("a", b"1"), ("./a", b"2")), tmp_path, "cannot be extracted")
 
 
@@ -108,13 +108,13 @@ def test_damaged_archives(tmp_path, make, share):
     archive = make(tmp_path / "a.zip", *((f"{index}.txt", bytes(range(256)) * 40) for index in range(20)))
     data = archive.read_bytes()
     archive.write_bytes(data[: int(share * len(data))])
-    refused(archive, tmp_path, "is no whole archive|cannot be extracted")
+    refused(archive, tmp_path, "is not a complete archive|cannot be extracted")
 
 
-def test_an_archive_with_a_password(tmp_path):
+def test_encrypted_archive(tmp_path):
     archive = zipped(tmp_path / "a.zip", ("a", b"secret"))
     data = bytearray(archive.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(signature) + offset] |= 1  # the flag of encryption
+        data[data.index(signature) + offset] |= 1  # the encryption flag
     archive.write_bytes(data)
-    refused(archive, tmp_path, "is no whole archive .*(encrypted|password)")
+    refused(archive, tmp_path, "is not a complete archive .*(encrypted|password)")

@@ -1,4 +1,4 @@
-"""--docker: what is built, mounted and run, seen by an engine that only notes what it is told."""
+"""--docker: what is built, mounted and run, recorded by a fake engine."""
 
 import itertools
 import json
@@ -12,11 +12,13 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from common import cli, container, translate
-from common.errors import InputError
-from common.launcher import recipes
-from tests.conftest import PROJECT, run_recipe
-from tests.test_recipes import is_one_sentence
+from common.base.errors import InputError
+from common.cli.apply import ApplyOptions
+from common.cli.main import RunOptions
+from common.cli.sample import SampleOptions
+from common.launch import container
+from common.launch.launcher import recipes
+from tests.conftest import PROJECT, is_one_sentence, run_recipe
 
 pytestmark = pytest.mark.once
 
@@ -33,7 +35,7 @@ sys.exit(code)
 
 @pytest.fixture
 def engine(tmp_path):
-    """Returns a function that installs a false engine, and one that returns the calls it noted."""
+    """Returns a function that installs a fake engine, and one that returns its recorded calls."""
     folder = tmp_path / "bin"
     folder.mkdir()
     notes = tmp_path / "notes"
@@ -63,7 +65,7 @@ def volumes(call):
 
 
 @pytest.mark.parametrize("spelling", [("--hosts", 2), ("--hosts=2",)])
-def test_hosts_in_containers_have_the_network_of_their_machines(engine, tmp_path, spelling):
+def test_hosts_in_containers_use_the_host_network(engine, tmp_path, spelling):
     install, calls = engine
     hosts = ("--backend", "jax", *spelling, "--host", 0, "--coordinator", "10.0.0.1:8476")
     environment = install()
@@ -74,7 +76,7 @@ def test_hosts_in_containers_have_the_network_of_their_machines(engine, tmp_path
     assert "--network" not in one
 
 
-def test_a_recipe_runs_in_a_container_as_the_caller(engine, tmp_path):
+def test_a_recipe_runs_in_a_container_as_the_calling_user(engine, tmp_path):
     install, calls = engine
     (tmp_path / "pictures").mkdir()
     environment = install(image=[1, "no such image"])
@@ -103,7 +105,7 @@ def test_a_recipe_runs_in_a_container_as_the_caller(engine, tmp_path):
     assert (tmp_path / "runs").stat().st_uid == (tmp_path / "mine").stat().st_uid == os.getuid()
 
 
-def test_an_image_that_is_there_is_not_built_and_the_exit_code_is_the_recipes(engine):
+def test_an_existing_image_is_not_rebuilt_and_the_exit_code_is_passed_on(engine):
     install, calls = engine
     answer = run_recipe("vanilla", "--docker", "--backend", "jax", env=install(run=[130, "Stopped."]))
     assert answer.returncode == 130
@@ -113,7 +115,7 @@ def test_an_image_that_is_there_is_not_built_and_the_exit_code_is_the_recipes(en
 
 
 @pytest.mark.parametrize(("engine_name", "options"), [("docker", ["--gpus", "all"]), ("podman", None)])
-def test_the_gpu_is_handed_on_where_the_engine_can(engine, engine_name, options):
+def test_the_gpu_is_passed_on_if_the_engine_supports_it(engine, engine_name, options):
     install, calls = engine
     environment = install(engine_name, gpu=True, info=[0, "Runtimes: io.containerd.runc.v2 nvidia runc"])
     answer = run_recipe("vanilla", "--docker", engine_name, env=environment)
@@ -145,13 +147,13 @@ def test_the_gpu_is_handed_on_where_the_engine_can(engine, engine_name, options)
         ({"image": [1, ""], "build": [1, "no route to host"]}, "could not build the image"),
     ],
 )
-def test_what_keeps_an_engine_from_working_is_a_sentence(engine, answers, words):
+def test_problems_of_an_engine_are_reported_in_a_sentence(engine, answers, words):
     install, _ = engine
     answer = run_recipe("dcgan", "--docker", env=install(**answers))
     assert is_one_sentence(answer, words)
 
 
-def test_no_engine(tmp_path):
+def test_missing_engine(tmp_path):
     for tool in ("bash", "dirname", "env"):
         found = next(Path(folder, tool) for folder in os.environ["PATH"].split(":") if Path(folder, tool).exists())
         (tmp_path / tool).symlink_to(found)
@@ -161,13 +163,13 @@ def test_no_engine(tmp_path):
 
 
 def test_options_with_paths_are_known():
-    """Of every recipe and action: a new one that names a file must be mounted."""
+    """In all recipes and actions: the file that an option names must be mounted."""
     known = {*container.READ, *container.WRITTEN}
     found = set()
     for recipe in recipes():
         module = __import__(f"recipes.{recipe.name}.train", fromlist=["Config"])
         found |= path_options(module.Config)
-    found |= path_options(cli.RunOptions) | path_options(cli.SampleOptions) | path_options(translate.ApplyOptions)
+    found |= path_options(RunOptions) | path_options(SampleOptions) | path_options(ApplyOptions)
     assert found <= known, found - known
 
 
@@ -182,7 +184,7 @@ def path_options(config):
     return names
 
 
-def test_folders_that_are_compared_are_mounted(tmp_path):
+def test_folders_to_evaluate_are_mounted(tmp_path):
     for name in ("real", "fake"):
         (tmp_path / name).mkdir()
     mounts, arguments = container.mounted(["evaluate", "real", "fake", "--extractor", "garments"], tmp_path)
@@ -193,8 +195,8 @@ def test_folders_that_are_compared_are_mounted(tmp_path):
     ]
 
 
-def test_the_health_check_says_in_a_line_what_computes():
-    answer = subprocess.run([sys.executable, "-m", "common.health"], cwd=PROJECT, capture_output=True, text=True)
+def test_the_health_check_prints_framework_and_device():
+    answer = subprocess.run([sys.executable, "-m", "common.cli.health"], cwd=PROJECT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     assert re.fullmatch(r"(tensorflow|jax|torch) [\d.+a-z]+, Keras [\d.]+: computes on the .+\.\n", answer.stdout)
 
@@ -202,14 +204,14 @@ def test_the_health_check_says_in_a_line_what_computes():
 @pytest.mark.parametrize(
     "written", [["--out", "new/x"], ["--out=new/x"], ["--run_folder", "new/x"], ["--run-folder=new/x"]]
 )
-def test_however_an_option_is_spelt_its_folder_is_mounted(tmp_path, written):
+def test_output_folders_are_mounted_in_every_spelling(tmp_path, written):
     mounts, arguments = container.mounted(["dcgan", "sample", *written], tmp_path)
     assert mounts[-2:] == ["--volume", f"{tmp_path}/new:{tmp_path}/new"]
     assert arguments[2].replace("_", "-") in ("--out", "--run-folder")
     assert arguments[3:] == [f"{tmp_path}/new/x"]
 
 
-def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):
+def test_an_edited_recipe_changes_the_image(tmp_path, monkeypatch):
     for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"):
         (tmp_path / name).write_text("as it was")
     (tmp_path / "recipes" / "mine").mkdir(parents=True)
@@ -223,8 +225,8 @@ def test_an_edited_recipe_makes_another_image(tmp_path, monkeypatch):
     assert container.digest() != before
 
 
-def test_what_goes_into_an_image():
-    """No results, data, history or keys; every other file that git knows and a run needs."""
+def test_files_of_an_image():
+    """All tracked files that a run needs; no results, data, history or keys."""
     kept = (PROJECT / ".dockerignore").read_text("utf-8").split("\n")
     assert kept[1] == "*"
     for name in ("common", "data_prep", "recipes", "docker", "pyproject.toml", "constraints.txt", "run_recipe.sh"):
@@ -232,7 +234,7 @@ def test_what_goes_into_an_image():
     assert not {"!runs", "!.git", "!.venv"} & set(kept)
 
 
-def test_engines_that_are_not_asked_for_are_left_alone():
+def test_the_option_docker_selects_an_engine():
     assert container.engine_of(["dcgan", "--epochs", "2"]) == (None, ["dcgan", "--epochs", "2"])
     assert container.engine_of(["dcgan", "--docker", "podman", "--epochs", "2"]) == (
         "podman",

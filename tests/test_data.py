@@ -1,4 +1,4 @@
-"""Named data sets and IDX files, and how samples reach `fit`: order, balance, augmentation, shards."""
+"""Named data sets, IDX files, and batches: order, balance, augmentation, shards."""
 
 import gzip
 import struct
@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
+from common.base.pictures import scale, unscale
 from data_prep import augment, balance, datasets, idx, images
-from data_prep.batches import Batches, scale, unscale
+from data_prep.batches import Batches
 from data_prep.images import ImageOptions
 from data_prep.make_fashion_mnist_subset import balanced
 from tests.files import SHARED, picture, write_many
@@ -26,7 +27,7 @@ def test_scaling_is_exact_both_ways():
 
 
 def numbered(count=10):
-    """Images whose value is their number."""
+    """Returns images whose pixels equal their index."""
     return np.arange(count, dtype="uint8")[:, None, None, None] * np.ones((1, 2, 2, 1), "uint8")
 
 
@@ -42,9 +43,9 @@ def raw(samples, **kwargs):
     return Batches(samples, transform=lambda batch: batch, **kwargs)
 
 
-def test_order_depends_on_seed_and_epoch_alone():
+def test_order_depends_only_on_seed_and_epoch():
     first, second = orders(raw(numbered(), batch_size=3, seed=5), 2)
-    assert len(set(first)) == 9  # no sample twice, the incomplete batch left out
+    assert len(set(first)) == 9  # no sample twice, the incomplete batch dropped
     assert first != second
     assert orders(raw(numbered(), batch_size=3, seed=5), 2) == [first, second]
     assert orders(raw(numbered(), batch_size=3, seed=6), 1) != [first]
@@ -53,7 +54,7 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert orders(resumed, 1) == [second]
 
 
-def test_fit_sees_a_new_order_each_epoch_and_continues_it(small_gan):
+def test_fit_gets_a_new_order_each_epoch_and_resumes_it(small_gan):
     class Recorded(Batches):
         def __getitem__(self, index):
             batch = super().__getitem__(index)
@@ -74,9 +75,9 @@ def test_fit_sees_a_new_order_each_epoch_and_continues_it(small_gan):
 
 
 def test_structures_stay_together_and_labels_are_not_scaled():
-    pictures, labels = Batches((numbered(), np.arange(10)), batch_size=4)[0]
-    assert np.array_equal(unscale(pictures[:, 0, 0, 0]), labels)
-    assert (pictures.dtype, labels.dtype) == (np.float32, np.int64)
+    values, labels = Batches((numbered(), np.arange(10)), batch_size=4)[0]
+    assert np.array_equal(unscale(values[:, 0, 0, 0]), labels)
+    assert (values.dtype, labels.dtype) == (np.float32, np.int64)
 
 
 def test_batch_larger_than_the_data():
@@ -85,31 +86,31 @@ def test_batch_larger_than_the_data():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_the_parts_of_all_hosts_are_the_batches_of_one(paired):
+def test_shards_of_all_hosts_form_the_batches_of_one_host(paired):
     samples = (np.arange(13), np.arange(100, 113 if paired else 107))
-    alone, *hosts = (Batches(samples, 6, seed=3, paired=paired) for _ in range(4))
+    single, *hosts = (Batches(samples, 6, seed=3, paired=paired) for _ in range(4))
     for index, host in enumerate(hosts):
         host.shard = (index, 3)
     for _ in range(2):
-        for batches in (alone, *hosts):
+        for batches in (single, *hosts):
             batches.on_epoch_begin()
-        assert {len(batches) for batches in (alone, *hosts)} == {2}
+        assert {len(batches) for batches in (single, *hosts)} == {2}
         for index in range(2):
             parts = [host[index] for host in hosts]
             assert all(len(array) == 2 for part in parts for array in part)
             whole = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-            assert all(map(np.array_equal, whole, alone[index]))
+            assert all(map(np.array_equal, whole, single[index]))
             assert len(set(whole[0])) == 6  # no sample twice
 
 
-def test_arrays_without_pairs_get_orders_of_their_own():
+def test_unpaired_arrays_are_shuffled_independently():
     batches = raw((numbered(10), numbered(4)), batch_size=5, paired=False)
     epochs = []
     for _ in range(2):
         batches.on_epoch_begin()
         a, b = (np.concatenate([batches[index][side][:, 0, 0, 0] for index in range(2)]) for side in (0, 1))
         assert sorted(a) == list(range(10))
-        assert np.bincount(b).max() - np.bincount(b).min() <= 1  # the shorter one begins anew
+        assert np.bincount(b).max() - np.bincount(b).min() <= 1  # the shorter array repeats
         epochs.append((a.tolist(), b.tolist()))
     assert epochs[0] != epochs[1]
 
@@ -133,11 +134,11 @@ def test_sampling_shows_all_classes_equally_often():
     ((rows, labels),) = drawn_labels(balance.EqualShares(UNEVEN))
     assert len(rows) == 100
     assert np.bincount(labels).min() >= 32
-    assert np.bincount(rows[labels == 2], minlength=100)[90:].min() >= 3  # each of the ten some three times
+    assert np.bincount(rows[labels == 2], minlength=100)[90:].min() >= 3  # each of the ten about three times
     assert np.bincount(rows[labels == 0]).max() == 1
 
 
-def test_a_cap_takes_other_pictures_in_every_epoch():
+def test_cap_draws_different_images_in_every_epoch():
     first, second = drawn_labels(balance.Capped(UNEVEN), epochs=2)
     for rows, labels in (first, second):
         assert np.bincount(labels).tolist() == [10, 10, 10]
@@ -152,9 +153,9 @@ def test_balance_by_option(tmp_path):
     for choice, count in (("none", 15), ("sampling", 15), ("cap", 6)):
         options = ImageOptions(data=tmp_path, balance=choice)
         found = images.load(options)
-        assert Batches(found.images, 3, order=options.order(found.labels)).count == count
+        assert Batches(found.images, 3, order=options.balanced_order(found.labels)).count == count
     with pytest.raises(InputError, match="--balance needs classes"):
-        ImageOptions(balance="cap").order(np.zeros(3, int))
+        ImageOptions(balance="cap").balanced_order(np.zeros(3, int))
 
 
 # Augmentation -----------------------------------------------------------------------------------------------------
@@ -164,11 +165,11 @@ STEPS = [augment.Flip(), augment.Crop(), augment.Rotate(), augment.Colour(), aug
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_augmentation_is_new_in_every_epoch_and_the_same_for_a_seed(step, channels):
-    pictures = np.stack([picture(16, 12, seed)[..., :channels] for seed in range(8)])
+def test_augmentation_differs_by_epoch_and_is_reproducible_by_seed(step, channels):
+    samples = np.stack([picture(16, 12, seed)[..., :channels] for seed in range(8)])
 
     def epochs(seed):
-        batches = raw(pictures, batch_size=8, seed=seed, augment=step)
+        batches = raw(samples, batch_size=8, seed=seed, augment=step)
         found = []
         for _ in range(3):
             batches.on_epoch_begin()
@@ -176,29 +177,29 @@ def test_augmentation_is_new_in_every_epoch_and_the_same_for_a_seed(step, channe
         return found
 
     first, second, third = epochs(0)
-    assert first.shape == pictures.shape
+    assert first.shape == samples.shape
     assert first.dtype == np.uint8
     assert not np.array_equal(first, second) or not np.array_equal(second, third)
     assert all(np.array_equal(a, b) for a, b in zip(epochs(0), (first, second, third), strict=True))
     assert not np.array_equal(epochs(1)[0], first)
-    assert np.abs(first.astype(int) - pictures).mean() < 60  # still the same picture
+    assert np.abs(first.astype(int) - samples).mean() < 60  # still similar to the original
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
-def test_both_halves_of_a_pair_change_alike(step):
-    pictures = np.stack([picture(16, 12, seed) for seed in range(8)])
-    a, b, labels = augment.Compose(step, step)((pictures, pictures.copy(), np.arange(8)), np.random.default_rng(0))
+def test_both_images_of_a_pair_are_augmented_alike(step):
+    samples = np.stack([picture(16, 12, seed) for seed in range(8)])
+    a, b, labels = augment.Compose(step, step)((samples, samples.copy(), np.arange(8)), np.random.default_rng(0))
     assert np.array_equal(a, b)
-    assert not np.array_equal(a, pictures)
+    assert not np.array_equal(a, samples)
     assert labels.tolist() == list(range(8))
 
 
 def test_flip_flips_half():
-    pictures = np.stack([picture(4, 6, seed) for seed in range(200)])
-    found = augment.Flip()(pictures, np.random.default_rng(0))
-    flipped = (found == pictures[:, :, ::-1]).all(axis=(1, 2, 3))
+    samples = np.stack([picture(4, 6, seed) for seed in range(200)])
+    found = augment.Flip()(samples, np.random.default_rng(0))
+    flipped = (found == samples[:, :, ::-1]).all(axis=(1, 2, 3))
     assert 70 < flipped.sum() < 130
-    assert np.array_equal(found[~flipped], pictures[~flipped])
+    assert np.array_equal(found[~flipped], samples[~flipped])
 
 
 def test_evaluation_is_not_augmented():
@@ -207,12 +208,12 @@ def test_evaluation_is_not_augmented():
     assert np.array_equal(test.images, images.load(ImageOptions(), "test").images)
 
 
-def test_augmentation_reaches_fit_and_not_the_data():
-    pictures = np.stack([picture(8, 8, seed) for seed in range(8)])
-    before = pictures.copy()
-    batches = Batches(pictures, 4, augment=ImageOptions(augment=("flip", "crop")).augmentation())
+def test_augmentation_does_not_change_the_stored_data():
+    samples = np.stack([picture(8, 8, seed) for seed in range(8)])
+    before = samples.copy()
+    batches = Batches(samples, 4, augment=ImageOptions(augment=("flip", "crop")).augmentation())
     assert (batches[0].dtype, batches.sample_shape) == (np.float32, (8, 8, 3))
-    assert np.array_equal(pictures, before)
+    assert np.array_equal(samples, before)
     assert np.array_equal(batches.first(8), batches.first(8))
 
 
@@ -260,16 +261,16 @@ def write_idx(path, array):
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_folder_of_idx_files(tmp_path, suffix):
-    pictures = np.arange(3 * 4, dtype="uint8").reshape(3, 2, 2)
-    write_idx(tmp_path / f"train-images-idx3-ubyte{suffix}", pictures)
+    array = np.arange(3 * 4, dtype="uint8").reshape(3, 2, 2)
+    write_idx(tmp_path / f"train-images-idx3-ubyte{suffix}", array)
     with pytest.raises(InputError, match="has no file train-labels"):
         images.load(ImageOptions(dataset="mnist", data=tmp_path))
     write_idx(tmp_path / f"train-labels-idx1-ubyte{suffix}", np.array([7, 8, 7], "uint8"))
     found = images.load(ImageOptions(dataset="mnist", data=tmp_path, classes=("7",)))
-    assert np.array_equal(found.images[..., 0], pictures[[0, 2]])
+    assert np.array_equal(found.images[..., 0], array[[0, 2]])
     path = tmp_path / f"train-images-idx3-ubyte{suffix}"
     path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(InputError, match="no whole IDX file"):
+    with pytest.raises(InputError, match="not a complete IDX file"):
         images.load(ImageOptions(dataset="mnist", data=tmp_path))
 
 

@@ -1,10 +1,10 @@
-"""The networks of dcgan grow with the image, and stay as the paper has them."""
+"""dcgan: its networks grow with the image size and follow the paper."""
 
 import keras
 import pytest
 from keras import layers
 
-from common.errors import InputError
+from common.base.errors import InputError
 from recipes.dcgan.train import ConvolutionalDiscriminator, ConvolutionalGenerator
 
 
@@ -22,12 +22,12 @@ def test_networks_grow_with_the_image(shape, smallest):
 
 
 @pytest.mark.parametrize("shape", [(20, 21, 1), (100, 100, 3), (8, 8, 1), (32, 320, 3)])
-def test_sizes_that_do_not_fit(shape):
+def test_unsuitable_image_sizes_are_refused(shape):
     with pytest.raises(InputError, match=f"Images of {shape[1]}×{shape[0]} pixels"):
         ConvolutionalGenerator(8, image_shape=shape, filters=2)
 
 
-def test_batch_norm_and_kernels_are_where_the_paper_has_them():
+def test_batch_norm_and_kernels_follow_the_paper():
     generator = ConvolutionalGenerator(8, image_shape=(64, 64, 3), filters=2)
     discriminator = ConvolutionalDiscriminator((64, 64, 3), filters=2)
     for network in (generator, discriminator):

@@ -1,4 +1,4 @@
-"""One picture file to one array, whatever kind of file it is."""
+"""Decoding of image files of all formats, modes and bit depths."""
 
 import io
 
@@ -49,7 +49,7 @@ def test_grey_has_one_channel(kind):
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("RGBA", 3), ("LA", 1)])
-def test_transparent_becomes_white(mode, channels):
+def test_transparent_pixels_become_white(mode, channels):
     found = decode.decode(encoded(half_transparent(mode), "PNG"))
     assert found.shape == (40, 60, channels)
     assert (found[:, 30:] == 255).all()
@@ -102,7 +102,7 @@ def test_exif_orientation_is_applied(kind, orientation, size):
     upright = np.zeros((80, 64, 3), "uint8")
     upright[:40, :32] = (255, 0, 0)
     upright[40:, 32:] = (0, 0, 255)
-    undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # Image.Transpose that the tag undoes
+    undo = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]  # Image.Transpose that the tag reverses
     stored = Image.fromarray(upright)
     stored = stored if undo is None else stored.transpose(Image.Transpose(undo))
     data = encoded(stored, kind, exif=exif(orientation))
@@ -134,7 +134,7 @@ def test_fits(fit, columns):
     found = decode.resize(image, (20, columns), fit)
     assert found.shape == (20, columns, 1)
     if fit == "crop":
-        assert found[0, 0, 0] == 200  # the middle was cut out
+        assert found[0, 0, 0] == 200  # the centre was cropped
     if fit == "pad":
         assert (found[:5] == 50).all()  # bars in the colour of the border
         assert (found[15:] == 50).all()
@@ -146,11 +146,11 @@ def test_fits(fit, columns):
 @pytest.mark.parametrize("size", [(7, 7), (64, 48), (3, 100), (41, 61)])
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_size_is_reached(size, fit, channels):
+def test_output_has_the_requested_size(size, fit, channels):
     assert decode.decode(encoded(picture(), "PNG"), size, fit, channels).shape == (*size, channels)
 
 
-def test_grey_and_colour_on_demand():
+def test_conversion_between_grey_and_colour():
     colour, grey = encoded(picture(), "PNG"), encoded(picture()[..., 0], "PNG")
     assert decode.decode(colour, channels=1).shape == (40, 60, 1)
     found = decode.decode(grey, channels=3)
@@ -159,7 +159,7 @@ def test_grey_and_colour_on_demand():
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.9])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
-def test_a_cut_file_is_unusable(kind, share):
+def test_truncated_file_is_unusable(kind, share):
     data = encoded(picture(), kind)
     with pytest.raises(UnusableError):
         decode.decode(data[: int(share * len(data))])
@@ -169,20 +169,20 @@ def test_a_cut_file_is_unusable(kind, share):
     ("data", "reason"),
     [
         (b"", "zero bytes"),
-        (b"a shopping list", "no picture"),
+        (b"a shopping list", "not an image"),
         (bomb(), "bomb"),
         (encoded(np.zeros((1, 1), "uint8"), "PNG"), "1×1"),
         (encoded(np.full((9, 9, 3), 7, "uint8"), "PNG"), "blank"),
         (encoded(np.full((9, 9), 1e9, "float32"), "TIFF"), "values from"),
     ],
 )
-def test_reasons(data, reason, capfd):
+def test_reasons_of_unusable_files(data, reason, capfd):
     with pytest.raises(UnusableError, match=reason):
         decode.decode(data)
     assert capfd.readouterr() == ("", "")
 
 
-def test_noise_in_a_file_is_no_crash(capfd):
+def test_corrupted_bytes_raise_no_other_error(capfd):
     rng = np.random.default_rng(0)
     for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"):
         whole = encoded(picture(), kind)
@@ -195,13 +195,13 @@ def test_noise_in_a_file_is_no_crash(capfd):
                 assert str(error)
 
 
-def test_an_unreadable_file(tmp_path, monkeypatch):
+def test_unreadable_file(tmp_path, monkeypatch):
     with pytest.raises(UnusableError, match="cannot be read: No such file"):
         decode.read(tmp_path / "missing.png")
 
     def denied(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", denied)  # the tests may run as root, who may read everything
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)  # because the tests may run as root, who can read everything
     with pytest.raises(UnusableError, match="cannot be read: Permission denied"):
         decode.read(tmp_path / "secret.png")

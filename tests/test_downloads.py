@@ -1,4 +1,4 @@
-"""Downloads that can be trusted, from a server that cannot."""
+"""Verified downloads from an unreliable server."""
 
 import fcntl
 import hashlib
@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import datasets, downloads, images
 from data_prep.downloads import File, fetch
 from data_prep.images import ImageOptions
@@ -19,7 +19,7 @@ DATA = np.random.default_rng(0).bytes(300_000)
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves DATA at every address, badly in the way its path says; `log` keeps the ranges that were asked for."""
+    """Serves DATA at every URL, with the fault that the path names; `log` keeps the requested ranges."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        # "short" announces less than there is, "lies" more than it sends.
+        # "short" announces fewer bytes than there are, "lies" more than it sends.
         announced = {"short": 1000, "lies": 2 * len(data)}.get(way, len(data) - start)
         self.send_header("Content-Length", str(announced))
         self.end_headers()
@@ -75,30 +75,30 @@ def visible(folder):
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_a_download_is_whole_and_happens_once(server, tmp_path):
+def test_download_is_complete_and_happens_once(server, tmp_path):
     for _ in range(2):
         assert fetch(file(server, "good"), tmp_path / "new").read_bytes() == DATA
     assert server.log == [("good", 0)]
     assert visible(tmp_path / "new") == ["data.bin"]
 
 
-def test_a_connection_that_is_cut_is_continued(server, tmp_path):
+def test_interrupted_connection_is_resumed(server, tmp_path):
     assert fetch(file(server, "cuts"), tmp_path, wait=0).read_bytes() == DATA
     assert server.log == [("cuts", 0), ("cuts", 100_000), ("cuts", 200_000)]
 
 
-def test_a_download_that_an_earlier_run_left_is_continued(server, tmp_path):
+def test_partial_download_of_an_earlier_run_is_resumed(server, tmp_path):
     (tmp_path / ".part-data.bin").write_bytes(DATA[:1234])
     assert fetch(file(server, "good"), tmp_path).read_bytes() == DATA
     assert server.log == [("good", 1234)]
 
 
-def test_a_server_without_ranges_begins_anew(server, tmp_path):
+def test_server_without_ranges_restarts_the_download(server, tmp_path):
     (tmp_path / ".part-data.bin").write_bytes(b"x" * 1234)
     assert fetch(file(server, "noranges"), tmp_path).read_bytes() == DATA
 
 
-def test_a_part_of_something_else_is_thrown_away(server, tmp_path):
+def test_wrong_partial_file_is_discarded(server, tmp_path):
     (tmp_path / ".part-data.bin").write_bytes(b"x" * 1234)
     assert fetch(file(server, "good"), tmp_path, wait=0).read_bytes() == DATA
     assert server.log == [("good", 1234), ("good", 0)]
@@ -112,7 +112,7 @@ def test_a_part_of_something_else_is_thrown_away(server, tmp_path):
         ("long", "it has more bytes than expected"),
     ],
 )
-def test_a_bad_mirror_is_followed_by_the_next(server, tmp_path, way, reason):
+def test_next_mirror_is_tried_after_a_bad_one(server, tmp_path, way, reason):
     assert fetch(file(server, way, "good"), tmp_path, wait=0).read_bytes() == DATA
     with pytest.raises(InputError, match=f"data.bin could not be downloaded .*{reason}") as caught:
         fetch(file(server, way), tmp_path / "other", wait=0)
@@ -122,12 +122,12 @@ def test_a_bad_mirror_is_followed_by_the_next(server, tmp_path, way, reason):
 
 
 @pytest.mark.parametrize("way", ["short", "lies"])
-def test_lies_about_the_length_do_no_harm(server, tmp_path, way):
+def test_wrong_content_length_does_no_harm(server, tmp_path, way):
     found = fetch(file(server, way, "good"), tmp_path, wait=0)
     assert found.read_bytes() == DATA
 
 
-def test_a_server_that_never_comes_to_an_end_is_given_up(server, tmp_path, monkeypatch):
+def test_failing_server_is_retried_with_growing_pauses(server, tmp_path, monkeypatch):
     waits = []
     monkeypatch.setattr(downloads.time, "sleep", waits.append)
     with pytest.raises(InputError, match="could not be downloaded"):
@@ -136,14 +136,14 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(server, tmp_path, monke
     assert len(server.log) == downloads.TRIES
 
 
-def test_no_server_at_all(tmp_path):
+def test_unreachable_server(tmp_path):
     with pytest.raises(InputError, match=r"Connection refused.*fetch it by hand"):
         fetch(File("a.bin", 3, "0" * 64, ("http://127.0.0.1:9/a.bin",)), tmp_path, wait=0)
 
 
-def test_a_file_that_was_put_there_by_hand_is_checked_and_never_overwritten(server, tmp_path):
+def test_existing_file_is_checked_and_never_overwritten(server, tmp_path):
     (tmp_path / "data.bin").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"is not data\.bin as it is known: its SHA-256 differs; delete or replace it"):
+    with pytest.raises(InputError, match=r"is not the expected data\.bin: its SHA-256 differs; delete or replace it"):
         fetch(file(server, "good"), tmp_path)
     assert (tmp_path / "data.bin").read_bytes() == b"mine"
     (tmp_path / "data.bin").write_bytes(DATA)
@@ -151,7 +151,7 @@ def test_a_file_that_was_put_there_by_hand_is_checked_and_never_overwritten(serv
     assert server.log == []
 
 
-def test_two_runs_download_once(server, tmp_path, capsys):
+def test_concurrent_runs_download_once(server, tmp_path, capsys):
     with (tmp_path / ".data.bin.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         threads = [threading.Thread(target=fetch, args=(file(server, "good"), tmp_path)) for _ in range(3)]
@@ -163,17 +163,17 @@ def test_two_runs_download_once(server, tmp_path, capsys):
     for thread in threads:
         thread.join(timeout=20)
     assert server.log == [("good", 0)]
-    assert "Another process is at work on data.bin; waiting for it." in capsys.readouterr().out
+    assert "Another process is working on data.bin; waiting for it." in capsys.readouterr().out
 
 
-def test_a_full_disk(server, tmp_path, monkeypatch):
+def test_full_disk(server, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match=r"needs 0 MB in .*; make room, or name another place: GAN_COOKBOOK_DATA"):
         fetch(file(server, "good"), tmp_path)
 
 
-def test_a_place_that_cannot_be_written(server, tmp_path):
-    (tmp_path / "file").write_text("no folder")
+def test_folder_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
     with pytest.raises(InputError, match=r"cannot be written .*GAN_COOKBOOK_DATA"):
         fetch(file(server, "good"), tmp_path / "file" / "data")
 
@@ -193,7 +193,7 @@ def test_the_table_is_complete():
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "fashion_mnist_full"])
-def test_without_a_network_the_error_names_the_file_and_its_place(monkeypatch, tmp_path, name):
+def test_without_a_network_the_error_says_which_file_to_put_where(monkeypatch, tmp_path, name):
     monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path))
     monkeypatch.setattr(datasets, "DEBIAN_FASHION_MNIST", tmp_path / "missing")
     monkeypatch.setattr(downloads, "TRIES", 1)

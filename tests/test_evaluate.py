@@ -1,4 +1,4 @@
-"""Scores as a user asks for them: of a run, while training, of two folders, side by side."""
+"""Scores on the command line: of a run, while training, of two folders, of two runs side by side."""
 
 import csv
 import json
@@ -9,11 +9,11 @@ import shutil
 import numpy as np
 import pytest
 
-from common import pictures
+from common.base import pictures
 from data_prep import images
 from data_prep.images import ImageOptions
-from tests.conftest import run_recipe
-from tests.test_recipes import is_one_sentence, weights
+from tests.conftest import call_recipe, is_one_sentence
+from tests.test_recipes import weights
 
 pytestmark = pytest.mark.slow
 QUICK = ("--units", 16, "--batch-size", 500, "--epochs", 3)
@@ -21,52 +21,56 @@ QUICK = ("--units", 16, "--batch-size", 500, "--epochs", 3)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two runs of the same options, the second one scored after every second epoch."""
+    """Two runs with the same options; the second one is scored every second epoch."""
     folder = tmp_path_factory.mktemp("evaluate")
     for name, options in (("plain", ()), ("scored", ("--evaluate-every", 2))):
-        answer = run_recipe("vanilla", *QUICK, *options, "--run-folder", folder / name)
+        answer = call_recipe("vanilla", *QUICK, *options, "--run-folder", folder / name)
         assert answer.returncode == 0, answer.stderr
     return folder
 
 
-def test_scores_while_training_change_no_weight(runs):
+@pytest.mark.xdist_group("evaluate")
+def test_evaluation_while_training_changes_no_weight(runs):
     with np.load(runs / "plain" / "checkpoint.npz") as first, np.load(runs / "scored" / "checkpoint.npz") as second:
         assert first.files == second.files
         assert all(np.array_equal(first[key], second[key]) for key in first.files if key != "paths")
     assert weights(runs / "plain" / "generator.keras") == weights(runs / "scored" / "generator.keras")
 
 
-def test_scores_while_training_are_logged_and_the_best_is_kept(runs):
+@pytest.mark.xdist_group("evaluate")
+def test_scores_while_training_are_logged_and_the_best_epoch_is_kept(runs):
     with (runs / "scored" / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [math.isnan(float(row["frechet"])) for row in rows] == [True, False, True]
     best = json.loads((runs / "scored" / "best_scores.json").read_text())
     assert best["scores"]["frechet"] == pytest.approx(float(rows[1]["frechet"]), rel=1e-4)
-    assert best["contract"]["fake_count"] == 5000
+    assert best["protocol"]["fake_count"] == 5000
     assert (runs / "scored" / "best_generator.keras").stat().st_size > 1000
     with np.load(runs / "scored" / "best_checkpoint.npz") as file:
         assert file["epoch"] == 2
 
 
+@pytest.mark.once
+@pytest.mark.xdist_group("evaluate")
 def test_evaluate_a_run(runs, tmp_path):
     shutil.copytree(runs / "plain", tmp_path / "a")
     command = ("vanilla", "evaluate", "--samples", 600, "--run-folder")
-    first = run_recipe(*command, tmp_path / "a")
+    first = call_recipe(*command, tmp_path / "a")
     assert first.returncode == 0, first.stderr
     for words in ("Fréchet distance", "precision", "recall", "classes covered", "extractor garments", "split test"):
         assert words in first.stdout, words
     stored = json.loads((tmp_path / "a" / "scores.json").read_text())
-    assert stored["contract"]["generator"] == "averaged"
-    assert (stored["contract"]["real_count"], stored["contract"]["fake_count"]) == (2000, 600)
-    assert run_recipe(*command, tmp_path / "a").stdout == first.stdout  # the same numbers for a seed
+    assert stored["protocol"]["generator"] == "averaged"
+    assert (stored["protocol"]["real_count"], stored["protocol"]["fake_count"]) == (2000, 600)
+    assert call_recipe(*command, tmp_path / "a").stdout == first.stdout  # reproducible
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert run_recipe("compare", tmp_path / "a", tmp_path / "b").stdout.count("precision") == 1
-    assert run_recipe(*command, tmp_path / "b", "--samples", 500).returncode == 0
-    other = runs / "other"  # of another momentum: still the same contract
-    assert run_recipe("vanilla", *QUICK, "--ema", 0.9, "--run-folder", other).returncode == 0
-    assert run_recipe(*command, other).returncode == 0
-    assert run_recipe("compare", tmp_path / "a", other).returncode == 0
-    answer = run_recipe("compare", tmp_path / "a", tmp_path / "b")
+    assert call_recipe("compare", tmp_path / "a", tmp_path / "b").stdout.count("precision") == 1
+    assert call_recipe(*command, tmp_path / "b", "--samples", 500).returncode == 0
+    other = runs / "other"  # another momentum, but the same protocol
+    assert call_recipe("vanilla", *QUICK, "--ema", 0.9, "--run-folder", other).returncode == 0
+    assert call_recipe(*command, other).returncode == 0
+    assert call_recipe("compare", tmp_path / "a", other).returncode == 0
+    answer = call_recipe("compare", tmp_path / "a", tmp_path / "b")
     assert is_one_sentence(answer, "cannot be compared: fake_count is 600 and 500")
 
 
@@ -79,7 +83,7 @@ def test_evaluate_two_folders(tmp_path):
             pictures.save_png(tmp_path / name / f"{index}.png", image)
     found = {}
     for name in ("same", "negative"):
-        answer = run_recipe("evaluate", "real", name, "--extractor", "garments", cwd=tmp_path)
+        answer = call_recipe("evaluate", "real", name, "--extractor", "garments", cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
         line = next(line for line in answer.stdout.splitlines() if "Fréchet" in line)
         found[name] = float(line.split()[2])
@@ -92,7 +96,7 @@ def test_evaluate_two_folders(tmp_path):
     [
         (("vanilla", "evaluate", "--run-folder", "missing"), "There is no missing/generator.keras yet; train first"),
         (("evaluate", "a"), "Expected: ./run_recipe.sh evaluate FOLDER_OF_REAL FOLDER_OF_FAKE"),
-        (("evaluate", "a", "b", "--extractor", "garments"), "a is no folder"),
+        (("evaluate", "a", "b", "--extractor", "garments"), "a is not a folder"),
         (("evaluate", "a", "b", "--extractor", "garment"), "There is no extractor 'garment'"),
         (("compare", "a"), "Expected: ./run_recipe.sh compare RUN_FOLDER RUN_FOLDER"),
         (("compare", "a", "b"), "There is no a yet; make it with the action evaluate"),
@@ -105,40 +109,44 @@ def test_evaluate_two_folders(tmp_path):
     ],
 )
 def test_errors_are_sentences(tmp_path, arguments, words):
-    assert is_one_sentence(run_recipe(*arguments, cwd=tmp_path), words)
+    assert is_one_sentence(call_recipe(*arguments, cwd=tmp_path), words)
 
 
-def test_a_class_of_a_conditional_generator(tmp_path):
+@pytest.mark.once
+def test_sampling_a_class_of_a_conditional_generator(tmp_path):
     options = ("--filters", 2, "--classes", "bag", "sneaker", "--batch-size", 1000, "--epochs", 1)
     folder = tmp_path / "run"
-    assert run_recipe("cgan", *options, "--run-folder", folder).returncode == 0
+    assert call_recipe("cgan", *options, "--run-folder", folder).returncode == 0
     for name in ("sneaker", "0"):  # the classes of the run, in the order of the data
         out = tmp_path / f"{name}.png"
-        answer = run_recipe("cgan", "sample", "--class", name, "--count", 4, "--out", out, "--run-folder", folder)
+        answer = call_recipe("cgan", "sample", "--class", name, "--count", 4, "--out", out, "--run-folder", folder)
         assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "sneaker.png").read_bytes() == (tmp_path / "0.png").read_bytes()
-    answer = run_recipe("cgan", "sample", "--class", "sneeker", "--run-folder", folder)
+    answer = call_recipe("cgan", "sample", "--class", "sneeker", "--run-folder", folder)
     assert is_one_sentence(answer, "did you mean sneaker?")
-    answer = run_recipe("cgan", "interpolate", "--from", "bag", "--to", "sneaker", "--run-folder", folder)
+    answer = call_recipe("cgan", "interpolate", "--from", "bag", "--to", "sneaker", "--run-folder", folder)
     assert answer.returncode == 0, answer.stderr
     assert (folder / "interpolate_bag_sneaker.png").exists()
 
 
-def test_an_unconditional_generator_knows_no_classes(runs):
-    answer = run_recipe("vanilla", "sample", "--class", "bag", "--run-folder", runs / "plain")
+@pytest.mark.once
+@pytest.mark.xdist_group("evaluate")
+def test_an_unconditional_generator_has_no_classes(runs):
+    answer = call_recipe("vanilla", "sample", "--class", "bag", "--run-folder", runs / "plain")
     assert is_one_sentence(answer, "--class needs a conditional generator")
 
 
-def test_the_command_to_train_on_works(tmp_path):
-    """The other options have to be repeated, or the run would be refused as another one."""
+@pytest.mark.once
+def test_the_printed_command_trains_for_more_epochs(tmp_path):
+    """The other options must be repeated, or the run would be refused as a different one."""
     folder = tmp_path / "a run"
-    answer = run_recipe("vanilla", *QUICK, "--classes", "bag", "shirt", "--restart", "--run-folder", folder)
+    answer = call_recipe("vanilla", *QUICK, "--classes", "bag", "shirt", "--restart", "--run-folder", folder)
     assert answer.returncode == 0, answer.stderr
-    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("Train on:")]
-    program, *arguments = shlex.split(line.removeprefix("Train on:"))
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("Train more:")]
+    program, *arguments = shlex.split(line.removeprefix("Train more:"))
     assert program == "./run_recipe.sh"
     assert "--restart" not in arguments
     assert arguments[-2:] == ["--epochs", "6"]
-    answer = run_recipe(*arguments)
+    answer = call_recipe(*arguments)
     assert answer.returncode == 0, answer.stderr
     assert "after epoch 3" in answer.stdout

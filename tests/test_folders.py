@@ -1,4 +1,4 @@
-"""Any folder of pictures: found, described, and read in memory or batch by batch."""
+"""Image folders, archives and array files: listed, checked, and read into memory or batch by batch."""
 
 import csv
 import shutil
@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import decode, folders, images
 from data_prep.batches import Batches
 from data_prep.images import ImageOptions
-from tests.conftest import run_recipe
+from tests.conftest import call_recipe
 from tests.files import SHARED, encoded, picture, write, write_bad_files, write_many
 
 pytestmark = pytest.mark.once
@@ -30,7 +30,7 @@ def raw(samples, **kwargs):
     return Batches(samples, transform=lambda batch: batch, **kwargs)
 
 
-def test_colour_pictures_in_class_folders(tmp_path):
+def test_colour_images_in_class_folders(tmp_path):
     red = np.zeros((8, 12, 3), "uint8")
     red[:, 1:, 0] = 255
     write(tmp_path / "warm" / "red.png", red)
@@ -57,12 +57,12 @@ def test_a_flat_folder_is_one_class(tmp_path):
     assert (found.class_names, found.labels.tolist()) == (("frogs",), [0, 0, 0])
 
 
-def test_one_file_is_enough(tmp_path):
+def test_folder_with_a_single_file(tmp_path):
     write(tmp_path / "a.png", picture(4, 4)[..., 0])
     assert load(tmp_path).images.shape == (1, 4, 4, 1)
 
 
-def test_names_of_any_alphabet(tmp_path):
+def test_unicode_and_undecodable_names(tmp_path):
     for name in ("ß 你好.png", "sp ace/öl.PNG", b"latin-\xe9.png".decode("utf-8", "surrogateescape")):
         write(tmp_path / name, picture(8, 8), "PNG")
     assert load(tmp_path).images.shape == (3, 8, 8, 3)
@@ -77,10 +77,10 @@ def test_a_folder_with_splits(tmp_path):
     assert (len(load(tmp_path).images), len(load(tmp_path, "test").images)) == (4, 3)
 
 
-def test_pictures_of_several_sizes_need_a_size(tmp_path):
+def test_images_of_several_sizes_need_a_size(tmp_path):
     write(tmp_path / "a.png", picture(40, 60))
     write(tmp_path / "b.jpg", picture(30, 30))
-    with pytest.raises(InputError, match=r"2 sizes, from 30×30 to 60×40 pixels; say which .* --size 64"):
+    with pytest.raises(InputError, match=r"2 sizes, from 30×30 to 60×40 pixels; choose one size, .* --size 64"):
         load(tmp_path)
     assert load(tmp_path, size="32").images.shape == (2, 32, 32, 3)
     assert load(tmp_path, size="48x96").images.shape == (2, 96, 48, 3)  # width x height
@@ -88,17 +88,17 @@ def test_pictures_of_several_sizes_need_a_size(tmp_path):
 
 
 @pytest.mark.parametrize("size", ["0", "x", "64x", "-3", "64x0", "1e3"])
-def test_a_size_that_is_none(tmp_path, size):
+def test_invalid_size(tmp_path, size):
     write_many(tmp_path, 1)
     with pytest.raises(InputError, match="--size must be pixels such as 64, or 96x48"):
         load(tmp_path, size=size)
 
 
-def test_mixed_channels_are_a_stated_choice(tmp_path, capsys):
+def test_mixed_channels_are_read_as_colour_with_a_message(tmp_path, capsys):
     write(tmp_path / "a.png", picture(8, 8))
     write(tmp_path / "b.png", picture(8, 8)[..., 0])
     assert load(tmp_path).images.shape == (2, 8, 8, 3)
-    assert "1 grey and 1 colour pictures: all are read as colour" in capsys.readouterr().out
+    assert "1 grey and 1 colour images: all are read as colour" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("memory", [folders.MEMORY, 0])
@@ -115,37 +115,37 @@ def test_bad_files_are_skipped_counted_and_listed(tmp_path, memory, capsys):
     assert len(found.labels) == len(found.images)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert "10 of 260 pictures skipped (" in out
+    assert "10 of 260 images skipped (" in out
 
 
-def test_more_than_five_percent_stop(tmp_path):
+def test_more_than_five_percent_skipped_is_an_error(tmp_path):
     write_many(tmp_path, 57)
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.jpg").write_text("text")
     assert len(load(tmp_path).images) == 57  # 3 of 60 are 5%
     (tmp_path / "d.png").touch()
     with pytest.raises(
-        InputError, match=r"4 of 61 .* \(3 × is no picture.*a\.jpg; 1 × has zero bytes.*--allow-skipped"
+        InputError, match=r"4 of 61 .* \(3 × is not an image.*a\.jpg; 1 × has zero bytes.*--allow-skipped"
     ):
         load(tmp_path)
     assert len(load(tmp_path, allow_skipped=True).images) == 57
 
 
-def test_damage_inside_a_large_folder_is_found_before_training(tmp_path):
+def test_damage_in_a_streamed_folder_is_found_before_training(tmp_path):
     write_many(tmp_path, 30, suffix=".jpg")
     for index in range(3):
         path = tmp_path / f"{index:03d}.jpg"
         path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"3 of 30 pictures .* cut short"):
+    with pytest.raises(InputError, match=r"3 of 30 images .* cut short"):
         streamed(tmp_path)
 
 
-def test_folders_without_pictures(tmp_path):
-    with pytest.raises(InputError, match="holds no image"):
+def test_folders_without_images(tmp_path):
+    with pytest.raises(InputError, match="has no images"):
         load(tmp_path)
     (tmp_path / "notes.txt").write_text("nothing to see")
     (tmp_path / "a.png").write_text("nor here")
-    with pytest.raises(InputError, match=r"holds no image.*1 files cannot be used .*is no picture"):
+    with pytest.raises(InputError, match=r"has no images.*1 files cannot be used .*is not an image"):
         load(tmp_path)
     with pytest.raises(InputError, match=r"--data expects a folder, an archive .*notes\.txt is none of these"):
         load(tmp_path / "notes.txt")
@@ -153,13 +153,13 @@ def test_folders_without_pictures(tmp_path):
         load(tmp_path / "missing")
 
 
-def test_fewer_pictures_than_a_batch(tmp_path):
+def test_fewer_images_than_a_batch(tmp_path):
     write_many(tmp_path, 3)
     with pytest.raises(InputError, match="batch of 64 is larger than the data of 3 samples; use --batch-size 3"):
         Batches(load(tmp_path).images, 64)
 
 
-def test_a_wrong_suffix_is_read_and_told(tmp_path, capsys):
+def test_files_with_a_wrong_suffix_are_read_and_listed(tmp_path, capsys):
     write(tmp_path / "a.jpg", picture(8, 8), "PNG")
     write(tmp_path / "b.dat", picture(8, 8, 1), "JPEG")
     write(tmp_path / "c", picture(8, 8, 2), "WEBP")
@@ -171,10 +171,10 @@ def test_a_wrong_suffix_is_read_and_told(tmp_path, capsys):
         ("b.dat", "used"),
         ("c", "used"),
     }
-    assert "0 of 3 pictures skipped" in capsys.readouterr().out
+    assert "0 of 3 images skipped" in capsys.readouterr().out
 
 
-def test_hidden_files_are_not_data(tmp_path):
+def test_hidden_files_are_ignored(tmp_path):
     write_many(tmp_path, 2)
     write(tmp_path / ".thumbnails" / "a.png", picture())
     write(tmp_path / "__MACOSX" / "a.png", picture())
@@ -186,7 +186,7 @@ def test_hidden_files_are_not_data(tmp_path):
 # Batch by batch ---------------------------------------------------------------------------------------------------
 
 
-def test_streaming_gives_what_memory_gives(tmp_path):
+def test_streaming_equals_reading_into_memory(tmp_path):
     write_many(tmp_path / "a", 30)
     write_many(tmp_path / "b", 20, first=40)
     whole, parts = load(tmp_path, size="16"), streamed(tmp_path, size="16")
@@ -206,7 +206,7 @@ def epochs(batches, count):
     return found
 
 
-def test_the_number_of_workers_changes_nothing(tmp_path):
+def test_batches_do_not_depend_on_the_number_of_workers(tmp_path):
     write_many(tmp_path, 40, suffix=".jpg")
     (tmp_path / "005.jpg").write_bytes(encoded(picture(), "JPEG")[:-100])
     options = {"size": "16", "augment": ("flip", "noise"), "allow_skipped": True}
@@ -221,18 +221,18 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     assert np.array_equal(epochs(resumed, 1)[0], one[1])
 
 
-def test_what_is_damaged_only_inside_is_replaced_and_told(tmp_path):
+def test_files_damaged_after_the_check_are_replaced_and_listed(tmp_path):
     write_many(tmp_path, 40, suffix=".jpg")
     found = streamed(tmp_path)
-    (tmp_path / "007.jpg").write_bytes(encoded(picture(20, 24), "JPEG")[:-100])  # after the first look
+    (tmp_path / "007.jpg").write_bytes(encoded(picture(20, 24), "JPEG")[:-100])  # damaged after the initial check
     batches = raw(found.images, batch_size=20)
     found.images._pending.clear()
     (epoch,) = epochs(batches, 1)
     assert epoch.shape == (2, 20, 20, 24, 3)
     assert [(row.path, row.outcome) for row in batches.skipped] == [("007.jpg", "skipped")]
-    pictures = epoch.reshape(40, -1)
+    found_images = epoch.reshape(40, -1)
     substitute = decode.read(tmp_path / "008.jpg").ravel()
-    assert (pictures == substitute).all(axis=1).sum() == 2
+    assert (found_images == substitute).all(axis=1).sum() == 2
     batches.refuse_many_skipped()  # 1 of 40 is not too many
     for index in range(3):
         (tmp_path / f"{index:03d}.jpg").write_text("gone")
@@ -242,7 +242,7 @@ def test_what_is_damaged_only_inside_is_replaced_and_told(tmp_path):
         batches.refuse_many_skipped()
 
 
-def test_labels_stay_with_their_pictures_when_one_is_replaced(tmp_path):
+def test_labels_follow_replaced_images(tmp_path):
     for index in range(20):
         write(
             tmp_path / f"{index % 2}" / f"{index:02d}.png",
@@ -253,26 +253,26 @@ def test_labels_stay_with_their_pictures_when_one_is_replaced(tmp_path):
     batches = raw((found.images, found.labels), batch_size=10)
     found.images._pending.clear()
     for index in range(2):
-        pictures, labels = batches[index]
-        assert np.array_equal(pictures[:, 0, 1, 0] // 10 % 2, labels)
+        values, labels = batches[index]
+        assert np.array_equal(values[:, 0, 1, 0] // 10 % 2, labels)
 
 
-def test_a_recipe_lists_what_it_skipped(tmp_path):
+def test_recipe_lists_skipped_files(tmp_path):
     write_many(tmp_path / "data", 70, (28, 28))
-    (tmp_path / "data" / "text.jpg").write_text("no picture")
+    (tmp_path / "data" / "text.jpg").write_text("not an image")
     shutil.copytree(tmp_path / "data", tmp_path / "many")
     for index in range(9):
         (tmp_path / "many" / f"{index}.png").touch()
     options = ("--epochs", 1, "--batch-size", 16, "--units", 8, "--run-folder", tmp_path / "run")
-    refused = run_recipe("vanilla", "--data", tmp_path / "many", *options)
+    refused = call_recipe("vanilla", "--data", tmp_path / "many", *options)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "10 of 80 pictures" in refused.stderr
+    assert "10 of 80 images" in refused.stderr
     assert not (tmp_path / "run" / "config.json").exists()
-    answer = run_recipe("vanilla", "--data", tmp_path / "data", "--augment", "flip", "crop", *options)
+    answer = call_recipe("vanilla", "--data", tmp_path / "data", "--augment", "flip", "crop", *options)
     assert answer.returncode == 0, answer.stderr
-    assert "1 of 71 pictures skipped (1 × is no picture" in answer.stdout
+    assert "1 of 71 images skipped (1 × is not an image" in answer.stdout
     rows = list(csv.reader((tmp_path / "run" / "skipped.csv").open()))
-    assert rows == [["path", "outcome", "reason"], ["text.jpg", "skipped", "is no picture, whatever its name says"]]
+    assert rows == [["path", "outcome", "reason"], ["text.jpg", "skipped", "is not an image, despite its name"]]
     assert (tmp_path / "run" / "data.png").exists()
 
 
@@ -280,7 +280,7 @@ def test_a_recipe_lists_what_it_skipped(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
-def test_an_archive_is_a_folder(tmp_path, monkeypatch, suffix):
+def test_archive_is_read_like_a_folder(tmp_path, monkeypatch, suffix):
     monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path / "cache"))
     write_many(tmp_path / "wrapped" / "cats", 2)
     write_many(tmp_path / "wrapped" / "dogs", 3)
@@ -292,30 +292,30 @@ def test_an_archive_is_a_folder(tmp_path, monkeypatch, suffix):
     else:
         with tarfile.open(archive, "w:gz" if suffix == ".tar.gz" else "w") as file:
             file.add(tmp_path / "wrapped", "wrapped")
-    for _ in range(2):  # extracted once, then found
+    for _ in range(2):  # extracted only the first time
         found = load(archive)
         assert (found.class_names, found.images.shape) == (("cats", "dogs"), (5, 20, 24, 3))
     assert len(list((tmp_path / "cache" / "extracted").glob("mine*"))) == 1
 
 
 def test_array_files(tmp_path):
-    pictures = np.stack([picture(8, 8, seed) for seed in range(5)])
-    np.save(tmp_path / "a.npy", pictures)
+    array = np.stack([picture(8, 8, seed) for seed in range(5)])
+    np.save(tmp_path / "a.npy", array)
     found = load(tmp_path / "a.npy")
-    assert np.array_equal(found.images, pictures)
+    assert np.array_equal(found.images, array)
     assert isinstance(found.images, np.memmap)
     np.savez(
         tmp_path / "b.npz",
-        x_train=pictures[..., 0],
+        x_train=array[..., 0],
         y_train=[7, 9, 7, 9, 9],
-        x_test=pictures[:2, ..., 0],
+        x_test=array[:2, ..., 0],
         y_test=[7, 9],
     )
     found = load(tmp_path / "b.npz")
     assert (found.images.shape, found.labels.tolist(), found.class_names) == ((5, 8, 8, 1), [0, 1, 0, 1, 1], ("7", "9"))
     assert load(tmp_path / "b.npz", "test").images.shape == (2, 8, 8, 1)
     assert load(tmp_path / "b.npz", classes=("9",), size="4", channels="3").images.shape == (3, 4, 4, 3)
-    np.savez(tmp_path / "c.npz", train=pictures)
+    np.savez(tmp_path / "c.npz", train=array)
     (tmp_path / "only").mkdir()
     shutil.copy(tmp_path / "c.npz", tmp_path / "only")
     assert load(tmp_path / "only").images.shape == (5, 8, 8, 3)
@@ -333,11 +333,11 @@ def test_array_files(tmp_path):
     ],
     ids=["0 to 1", "-1 to 1", "16 bits", "integers", "floats to 255", "channels first"],
 )
-def test_arrays_of_other_numbers(tmp_path, convert):
-    pictures = np.stack([picture(8, 12, seed) for seed in range(3)])
-    pictures[0, 0, 0], pictures[0, 0, 1] = 0, 255
-    np.save(tmp_path / "a.npy", convert(pictures))
-    assert np.abs(load(tmp_path / "a.npy").images.astype(int) - pictures).max() <= 1
+def test_arrays_of_other_types_and_ranges(tmp_path, convert):
+    expected = np.stack([picture(8, 12, seed) for seed in range(3)])
+    expected[0, 0, 0], expected[0, 0, 1] = 0, 255
+    np.save(tmp_path / "a.npy", convert(expected))
+    assert np.abs(load(tmp_path / "a.npy").images.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_arrays_of_other_numbers(tmp_path, convert):
         ({"x": np.array([{"an": "object"}])}, "Python objects"),
     ],
 )
-def test_arrays_that_are_no_images(tmp_path, arrays, message):
+def test_arrays_that_are_not_images(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
         load(tmp_path / "a.npz")
@@ -364,7 +364,7 @@ def test_damaged_array_files(tmp_path):
     for name in ("a.npz", "b.npy"):
         path = tmp_path / name
         path.write_bytes(path.read_bytes()[:-300])
-        with pytest.raises(InputError, match=f"{name} is no whole array file"):
+        with pytest.raises(InputError, match=f"{name} is damaged or contains Python objects"):
             load(path)
 
 

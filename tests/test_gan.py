@@ -1,20 +1,20 @@
-"""The game: who moves, what is drawn, what is stored."""
+"""The GAN: which network a step updates, what is drawn, what is stored."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from common import checkpoint
 from common.gan import GAN
 from common.losses import Hinge, NonSaturating, RelativisticPairing, Wasserstein
 from common.penalties import R1, R2, GradientPenalty
+from common.training import checkpoint
 from tests.conftest import SmallDiscriminator, SmallGenerator, equal, values
 
 LATENTS = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
 
 
-def play(gan, data):
+def take_step(gan, data):
     return gan.fit(data, batch_size=len(data), epochs=1, shuffle=False, verbose=0).history
 
 
@@ -32,29 +32,29 @@ class OnlyGenerator(GAN):
         return self.get_metrics_result()
 
 
-@pytest.mark.parametrize(("kind", "mover"), [(OnlyDiscriminator, "discriminator"), (OnlyGenerator, "generator")])
-def test_a_step_moves_only_whose_turn_it_is(points, kind, mover):
+@pytest.mark.parametrize(("kind", "updated"), [(OnlyDiscriminator, "discriminator"), (OnlyGenerator, "generator")])
+def test_a_step_updates_only_its_own_network(points, kind, updated):
     gan = kind(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
     gan.compile(NonSaturating(), keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
     before = {name: values(getattr(gan, name).trainable_variables) for name in ("generator", "discriminator")}
-    play(gan, points)
+    take_step(gan, points)
     for name, weights in before.items():
-        moved = not equal(weights, values(getattr(gan, name).trainable_variables))
-        assert moved == (name == mover)
+        has_changed = not equal(weights, values(getattr(gan, name).trainable_variables))
+        assert has_changed == (name == updated)
 
 
-def test_steps_go_downhill(small_gan, points):
-    """Each player's step lowers its own loss: neither the sign nor the network is mixed up."""
-    for kind, other in ((OnlyDiscriminator, "d_loss"), (OnlyGenerator, "g_loss")):
+def test_steps_lower_the_loss(small_gan, points):
+    """The steps of each network lower its own loss: neither the sign nor the network is confused."""
+    for kind, name in ((OnlyDiscriminator, "d_loss"), (OnlyGenerator, "g_loss")):
         keras.utils.set_random_seed(0)
         gan = kind(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
         gan.compile(NonSaturating(), keras.optimizers.Adam(3e-2), keras.optimizers.Adam(3e-2))
-        history = gan.fit(points + 3, batch_size=32, epochs=20, verbose=0).history[other]
+        history = gan.fit(points + 3, batch_size=32, epochs=20, verbose=0).history[name]
         assert history[-1] < history[0] - 0.1
 
 
 class Recorder(GAN):
-    """Stores the latents of the last round in a variable."""
+    """Stores the latents of the last step in a variable."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -66,12 +66,12 @@ class Recorder(GAN):
         return latents
 
 
-def test_two_rounds_draw_different_latents():
+def test_each_step_draws_different_latents():
     gan = Recorder(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
     gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam())
     drawn = []
     for _ in range(3):
-        play(gan, np.zeros((8, 2), "float32"))
+        take_step(gan, np.zeros((8, 2), "float32"))
         drawn.append(ops.convert_to_numpy(gan.drawn.value).copy())
     assert all(np.std(latents) > 0.5 for latents in drawn)
     assert not np.allclose(drawn[0], drawn[1])
@@ -79,7 +79,7 @@ def test_two_rounds_draw_different_latents():
 
 
 class Spy(GAN):
-    """Adds up what each step of the discriminator saw."""
+    """Adds up the mean of the real samples in each update of the discriminator."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -92,7 +92,7 @@ class Spy(GAN):
         return super().discriminator_loss(real)
 
 
-def test_every_discriminator_step_sees_fresh_data():
+def test_every_discriminator_update_gets_different_data():
     gan = Spy(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
     gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam(), discriminator_steps=3)
     data = np.repeat([1.0, 2.0, 3.0], 4)[:, None] * np.ones((12, 2))
@@ -101,27 +101,27 @@ def test_every_discriminator_step_sees_fresh_data():
 
 
 @pytest.mark.parametrize("use_ema", [False, True])
-def test_saved_and_loaded_the_next_round_is_identical(small_gan, points, tmp_path, use_ema):
+def test_a_loaded_gan_takes_an_identical_next_step(small_gan, points, tmp_path, use_ema):
     gan = small_gan(Hinge(), use_ema=use_ema, penalty=[R1(0.1), R2(0.1)])
-    play(gan, points)
+    take_step(gan, points)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
     assert type(loaded) is GAN
     assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(loaded)))
-    assert play(gan, points) == play(loaded, points)
+    assert take_step(gan, points) == take_step(loaded, points)
     assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(loaded)))
 
 
-def test_checkpoint_carries_everything(small_gan, points, tmp_path):
-    """Also the noise of a layer without a seed of its own."""
+def test_checkpoint_restores_the_whole_state(small_gan, points, tmp_path):
+    """Including the random state of a layer without a seed of its own."""
     gan, fresh = (
         small_gan(use_ema=True, seed=seed, discriminator=SmallDiscriminator((2,), seed=None)) for seed in (1, 2)
     )
-    play(gan, points)
+    take_step(gan, points)
     checkpoint.save(tmp_path / "checkpoint.npz", gan, 7)
-    expected = play(gan, points)
+    expected = take_step(gan, points)
     assert checkpoint.load(tmp_path / "checkpoint.npz", fresh) == 7
-    assert play(fresh, points) == expected
+    assert take_step(fresh, points) == expected
     assert equal(values(checkpoint.variables(gan)), values(checkpoint.variables(fresh)))
 
 
@@ -162,7 +162,7 @@ def test_average_follows_the_weights(small_gan, points):
     with gan.averaged():
         assert np.allclose(ops.convert_to_numpy(kernel.value), 0.9 * average + 0.1 * third, atol=1e-6)
     assert np.array_equal(ops.convert_to_numpy(kernel.value), third)  # the raw weights are back
-    # Keras begins the average with the first weights that a step made, or those before it.
+    # Keras starts the average from the weights after the first step, or from those before it.
     assert np.allclose(average, second, atol=1e-6) or np.allclose(average, 0.9 * first + 0.1 * second, atol=1e-6)
 
 
@@ -172,7 +172,7 @@ def test_keras_own_averaging_callback_works(small_gan, points):
     assert np.all(np.isfinite(gan.sample(LATENTS)))
 
 
-def test_sample_depends_on_the_latents_alone(small_gan):
+def test_sample_depends_only_on_the_latents(small_gan):
     gan = small_gan()
     assert np.array_equal(gan.sample(LATENTS), gan.sample(LATENTS))
     assert np.allclose(gan.sample(LATENTS, batch_size=2), gan.sample(LATENTS), atol=1e-6)
@@ -184,24 +184,24 @@ def test_predict_maps_latents_to_samples(small_gan):
     assert np.allclose(gan.predict(LATENTS, verbose=0), gan.sample(LATENTS), atol=1e-6)
 
 
-def test_history_has_the_two_losses_alone(small_gan, points):
-    assert set(play(small_gan(), points)) == {"d_loss", "g_loss"}
+def test_history_has_only_the_two_losses(small_gan, points):
+    assert set(take_step(small_gan(), points)) == {"d_loss", "g_loss"}
 
 
-def test_summary_shows_both_players(small_gan):
+def test_summary_shows_both_networks(small_gan):
     lines = []
     small_gan().summary(print_fn=lines.append)
     assert all(name in "\n".join(lines) for name in ("generator", "discriminator"))
 
 
-@pytest.mark.parametrize("player", ["generator_optimizer", "discriminator_optimizer"])
-def test_a_schedule_on_either_optimizer(points, player):
+@pytest.mark.parametrize("name", ["generator_optimizer", "discriminator_optimizer"])
+def test_a_schedule_on_either_optimizer(points, name):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.0])
-    optimizers = {name: keras.optimizers.SGD(0.1) for name in ("generator_optimizer", "discriminator_optimizer")}
-    optimizers[player] = keras.optimizers.SGD(schedule)
+    optimizers = {key: keras.optimizers.SGD(0.1) for key in ("generator_optimizer", "discriminator_optimizer")}
+    optimizers[name] = keras.optimizers.SGD(schedule)
     gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
     gan.compile(NonSaturating(), **optimizers)
-    network = getattr(gan, player.removesuffix("_optimizer"))
+    network = getattr(gan, name.removesuffix("_optimizer"))
     gan.fit(points, batch_size=32, epochs=1, verbose=0)  # two steps: the schedule is at 0 now
     before = values(network.trainable_variables)
     gan.fit(points, batch_size=32, epochs=1, verbose=0)
@@ -230,7 +230,7 @@ def test_mixed_bfloat16_trains(points):
     try:
         gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
         gan.compile(Wasserstein(), keras.optimizers.Adam(), keras.optimizers.Adam(), penalty=GradientPenalty())
-        assert np.all(np.isfinite(play(gan, points)["d_loss"]))
+        assert np.all(np.isfinite(take_step(gan, points)["d_loss"]))
         assert {v.dtype for v in gan.trainable_variables} == {"float32"}
         assert gan.sample(LATENTS).dtype == np.float32
     finally:
@@ -250,14 +250,14 @@ def test_a_loss_of_keras_is_refused(small_gan):
 
 
 class PairDiscriminator(SmallDiscriminator):
-    """Judges samples of two parts."""
+    """Takes samples with two parts."""
 
     def network(self, samples, seed=3):
         return super().network(layers.Concatenate()(samples))
 
 
 class PairGAN(GAN):
-    """A conditional game: the discriminator judges (sample, condition)."""
+    """A conditional GAN: the discriminator receives (sample, condition)."""
 
     def fake(self, real):
         _, condition = real
@@ -265,7 +265,7 @@ class PairGAN(GAN):
 
 
 @pytest.mark.parametrize("penalty", [None, GradientPenalty()])
-def test_a_conditional_game_overrides_fake_alone(points, penalty):
+def test_a_conditional_gan_overrides_only_fake(points, penalty):
     discriminator = PairDiscriminator([keras.Input((2,)), keras.Input((3,))])
     gan = PairGAN(SmallGenerator(4), discriminator, seed=0)
     gan.compile(

@@ -1,4 +1,4 @@
-"""What happens before a recipe runs: the table, new recipes, the environment."""
+"""What runs before a recipe: the table, new recipes, the environment."""
 
 import importlib.util
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from common import container, environment, launcher, places
-from common.errors import InputError
-from tests.conftest import PROJECT, run_recipe
-from tests.test_recipes import is_one_sentence
+from common.base import paths
+from common.base.errors import InputError
+from common.launch import container, environment, launcher
+from tests.conftest import PROJECT, is_one_sentence, run_recipe
 from tests.test_style import imports
 
 pytestmark = pytest.mark.once
 
 
-def test_table_needs_nothing_installed(tmp_path):
+def test_the_table_needs_no_environment(tmp_path):
     answer = run_recipe(env={"GAN_COOKBOOK_VENV": str(tmp_path / "missing")})
     assert answer.returncode == 0
     for recipe in launcher.recipes():
@@ -26,14 +26,13 @@ def test_table_needs_nothing_installed(tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("module", [launcher, environment, container, places], ids=lambda module: module.__name__)
-def test_what_runs_before_the_environment_imports_the_standard_library_alone(module):
-    own = {"common.environment", "common.errors", "common.container", "common"}
-    assert {name.split(".")[0] for name in set(imports(Path(module.__file__))) - own} <= sys.stdlib_module_names
+@pytest.mark.parametrize("module", [launcher, environment, container, paths], ids=lambda module: module.__name__)
+def test_modules_of_the_launcher_import_only_the_standard_library(module):
+    assert {name.split(".")[0] for name in imports(Path(module.__file__))} <= {*sys.stdlib_module_names, "common"}
 
 
 @pytest.mark.parametrize("recipe", launcher.recipes(), ids=lambda recipe: recipe.name)
-def test_every_recipe_says_what_it_is(recipe):
+def test_every_recipe_has_a_sentence_a_paper_and_minutes(recipe):
     assert recipe.sentence.endswith(".")
     assert "https://" in recipe.paper
     assert float(recipe.minutes) > 0
@@ -57,7 +56,7 @@ def test_unknown_backend():
         (["vanilla", "--from", "dcgan"], "recipes/vanilla exists already"),
     ],
 )
-def test_new_refuses(arguments, words):
+def test_invalid_arguments_of_new(arguments, words):
     assert is_one_sentence(run_recipe("new", *arguments), words)
 
 
@@ -76,7 +75,7 @@ def test_link_to_the_script_and_another_folder(tmp_path):
 
 @pytest.fixture
 def small_environment(tmp_path, monkeypatch):
-    """An environment in a path with spaces, that needs one small package alone."""
+    """An environment in a path with spaces, which requires only one small package."""
     venv = tmp_path / "with spaces" / "venv"
     monkeypatch.setattr(environment, "VENV", venv)
     monkeypatch.setattr(environment, "PYTHON", venv / "bin" / "python")
@@ -85,7 +84,7 @@ def small_environment(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_environment_is_made_reused_and_repaired(small_environment, capsys):
+def test_environment_is_created_reused_and_repaired(small_environment, capsys):
     environment.ensure([])
     assert "Making the environment" in capsys.readouterr().out
     environment.ensure([])
@@ -107,7 +106,7 @@ def test_environment_is_made_reused_and_repaired(small_environment, capsys):
 
 
 @pytest.mark.slow
-def test_package_that_cannot_be_had(small_environment, monkeypatch):
+def test_package_that_cannot_be_installed(small_environment, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -137,13 +136,13 @@ def test_gpu_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert environment.gpu() == "NVIDIA Test Card"
     assert environment.group_of("tensorflow") == "tensorflow-gpu"
-    tool.write_text("#!/bin/sh\nexit 9\n")  # a driver that does not answer
+    tool.write_text("#!/bin/sh\nexit 9\n")  # a driver that does not respond
     assert environment.gpu() is None
     assert environment.group_of("tensorflow") == "tensorflow"
 
 
 @pytest.mark.parametrize("arguments", [["--backend", "jax"], ["--backend=jax"]])
-def test_backend_of_the_command_line_comes_first(monkeypatch, arguments):
+def test_backend_option_overrides_the_environment_variable(monkeypatch, arguments):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert launcher.chosen_backend(arguments) == "jax"
     assert launcher.chosen_backend([]) == "torch"

@@ -1,4 +1,4 @@
-"""GANs that must learn in seconds: a smoke test never notices one that cannot."""
+"""GANs that must learn in seconds, since a smoke test does not notice one that cannot."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ class PointDiscriminator(Discriminator):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_learns_where_the_points_are(loss, penalty, steps):
+def test_learns_the_distribution_of_points(loss, penalty, steps):
     keras.utils.set_random_seed(0)
     points = np.random.default_rng(0).normal(CENTER, SPREAD, (2048, 2)).astype("float32")
     gan = GAN(PointGenerator(4), PointDiscriminator((2,)), seed=0)
@@ -52,7 +52,7 @@ def test_learns_where_the_points_are(loss, penalty, steps):
     )
     batches = Batches(points, batch_size=64 * steps, transform=lambda batch: batch)
     latents = np.random.default_rng(1).normal(size=(2000, 4)).astype("float32")
-    assert np.linalg.norm(gan.sample(latents).mean(axis=0) - CENTER) > 1  # not there yet
+    assert np.linalg.norm(gan.sample(latents).mean(axis=0) - CENTER) > 1  # untrained
     gan.fit(batches, epochs=15 * steps, verbose=0)
     found = gan.sample(latents)
     assert np.linalg.norm(found.mean(axis=0) - CENTER) < 0.3

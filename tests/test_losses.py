@@ -1,4 +1,4 @@
-"""Losses on logits whose values are known in closed form, from both sides of the game."""
+"""Losses of both networks on logits, against values in closed form."""
 
 import math
 
@@ -36,7 +36,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("kind", EXPECTED)
-def test_both_players(kind):
+def test_losses_of_both_networks(kind):
     loss = kind()
     discriminator, generator = EXPECTED[kind]
     assert float(loss.discriminator(REAL, FAKE)) == pytest.approx(discriminator, rel=1e-6)
@@ -45,7 +45,7 @@ def test_both_players(kind):
 
 
 @pytest.mark.parametrize("kind", [losses.Minimax, losses.NonSaturating, losses.RelativisticPairing])
-def test_finite_for_any_logit(kind):
+def test_finite_for_large_logits(kind):
     huge = np.array([[1e4], [-1e4]], "float32")
     assert np.isfinite(float(kind().discriminator(huge, -huge)))
     assert np.isfinite(float(kind().generator(*[huge, -huge][: 1 + kind.relativistic])))
@@ -57,6 +57,6 @@ def test_survives_serialization(kind):
     assert type(restored) is kind
 
 
-def test_a_loss_must_say_what_it_lacks():
+def test_a_loss_without_a_method_names_it():
     with pytest.raises(NotImplementedError, match=r"Loss needs a method generator"):
         losses.Loss().generator(FAKE)

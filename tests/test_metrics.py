@@ -1,4 +1,4 @@
-"""Scores against independent truth: closed forms, other people's code, plain loops, and the order of good and bad."""
+"""Scores against closed forms, reference implementations, plain loops, and the order of good and bad samples."""
 
 import dataclasses
 import json
@@ -10,9 +10,10 @@ import pytest
 import scipy.linalg
 from skimage.metrics import structural_similarity
 
-from common import evaluate, evaluation, extractors, metrics, train_extractor
-from common.errors import InputError
-from common.evaluation import Contract, Evaluator, Scores
+from common.base.errors import InputError
+from common.scoring import extractors, metrics, train_extractor
+from common.scoring.evaluator import Evaluator, Protocol, Scores, refuse_other_protocol
+from common.training.trained_run import options_of
 from data_prep import images
 from data_prep.images import ImageOptions
 
@@ -38,7 +39,7 @@ def test_frechet_distance_of_gaussians():
 
 
 @pytest.mark.once
-def test_moments_come_batch_by_batch():
+def test_moments_accumulate_over_batches():
     features = np.random.default_rng(0).normal(3, 2, size=(1000, 5))
     moments = metrics.Moments()
     for part in np.split(features, [1, 10, 500]):
@@ -72,7 +73,7 @@ def test_kernel_distance_has_a_known_value():
 
 @pytest.mark.once
 @pytest.mark.parametrize("neighbours", [3, 5])
-def test_manifold_scores_are_those_of_prdc(neighbours):
+def test_manifold_scores_match_prdc(neighbours):
     prdc = pytest.importorskip("prdc")
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(1200, 8)), rng.normal(0.3, 0.8, size=(900, 8))
@@ -111,7 +112,7 @@ def test_images():
     return images.load(ImageOptions(), "test")
 
 
-def test_the_extractors_know_their_classes(garments, test_images):
+def test_accuracy_and_size_of_the_extractors(garments, test_images):
     _, labels = garments(test_images.images)
     assert (labels == test_images.labels).mean() >= 0.92
     assert garments.class_names == test_images.class_names
@@ -121,39 +122,40 @@ def test_the_extractors_know_their_classes(garments, test_images):
         assert facts["test_accuracy"] >= {"garments": 0.92, "digits": 0.99}[name]
 
 
-def test_the_script_makes_these_networks():
+def test_stored_extractors_have_the_architecture_of_the_script():
     made = train_extractor.classifier()
     for name in extractors.TRAINED:
         stored = keras.saving.load_model(extractors.FOLDER / f"{name}.keras")
         assert [weight.shape for weight in stored.weights] == [weight.shape for weight in made.weights]
 
 
-def test_shifted_pictures_are_the_same_ones_elsewhere():
-    pictures = np.zeros((50, 28, 28, 1), "uint8")
-    pictures[:, 10, 5] = 200
-    found = train_extractor.shifted(pictures, np.random.default_rng(0), flip=False)
+def test_shifted_images_keep_their_content():
+    samples = np.zeros((50, 28, 28, 1), "uint8")
+    samples[:, 10, 5] = 200
+    found = train_extractor.shifted(samples, np.random.default_rng(0), flip=False)
     places = np.argwhere(found[..., 0])[:, 1:]
-    assert found.sum() == pictures.sum()
+    assert found.sum() == samples.sum()
     assert np.abs(places - [10, 5]).max() == 2
     assert len(np.unique(places, axis=0)) > 10
-    flipped = train_extractor.shifted(pictures, np.random.default_rng(0), flip=True)
+    flipped = train_extractor.shifted(samples, np.random.default_rng(0), flip=True)
     assert 10 < (np.argwhere(flipped[..., 0])[:, 2] > 14).sum() < 40
 
 
-def test_features_are_those_of_the_other_backends(garments, test_images):
+def test_features_match_those_of_other_backends(garments, test_images):
     features, _ = garments(test_images.images[:100])
     assert features.shape == (100, 64)
     assert features.mean() == pytest.approx(0.56415606, rel=1e-5)
     assert garments.digest == "5371b5a237c0ccea"
 
 
-def test_images_of_other_sizes_and_colours_are_brought_to_its_own(garments, test_images):
+def test_images_are_converted_to_the_size_and_channels_of_the_extractor(garments, test_images):
     small = test_images.images[:20]
     large = np.stack([cv2.resize(image, (56, 56))[..., None].repeat(3, axis=2) for image in small])
     assert np.corrcoef(garments(small)[0].ravel(), garments(large)[0].ravel())[0, 1] > 0.9
 
 
-def test_scores_order_good_and_bad(garments, test_images):
+@pytest.mark.once
+def test_scores_rank_good_and_bad_samples(garments, test_images):
     train = images.load(ImageOptions()).images
     evaluator = Evaluator(garments, train[:2000], "fashion_mnist", "train")
     noise = np.random.default_rng(0).integers(0, 256, train[:2000].shape).astype("uint8")
@@ -163,7 +165,7 @@ def test_scores_order_good_and_bad(garments, test_images):
     for name, better in (("frechet", -1), ("kernel", -1), ("precision", 1), ("coverage", 1)):
         values = [better * scores[part][name] for part in parts]
         assert values == sorted(values, reverse=True), name
-    assert scores["same"]["density"] == pytest.approx(1)  # and of as good samples about 1, above it too
+    assert scores["same"]["density"] == pytest.approx(1)  # about 1 for samples as good as the data, possibly more
     assert scores["test"]["density"] > scores["blurred"]["density"] > scores["noise"]["density"]
     assert scores["same"]["frechet"] == pytest.approx(0, abs=1e-6)
     assert scores["same"]["modes"] == scores["test"]["modes"] == 10
@@ -180,7 +182,7 @@ def test_a_model_file_is_an_extractor(tmp_path, test_images):
     assert np.allclose(features[:, 0], test_images.images[:5].mean(axis=(1, 2, 3)) / 127.5 - 1, atol=0.02)
 
 
-def test_what_is_no_extractor(tmp_path, monkeypatch):
+def test_invalid_extractors(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="There is no extractor 'garment'; there are garments, digits, inception"):
         extractors.load("garment")
     (tmp_path / "a.keras").write_text("no model")
@@ -195,25 +197,25 @@ def test_what_is_no_extractor(tmp_path, monkeypatch):
         extractors.load("inception")
 
 
-# Contracts --------------------------------------------------------------------------------------------------------
+# Protocols --------------------------------------------------------------------------------------------------------
 
-CONTRACT = Contract("garments", "abc", "fashion_mnist", "test", 2000, 10000, "area", "[-1, 1]", 0, "raw")
+PROTOCOL = Protocol("garments", "abc", "fashion_mnist", "test", 2000, 10000, "area", "[-1, 1]", 0, "raw")
 
 
 @pytest.mark.once
-def test_scores_of_different_contracts_are_not_compared(tmp_path):
-    first = Scores({"frechet": 1.5, "modes": 10}, CONTRACT)
+def test_scores_of_different_protocols_are_not_compared(tmp_path):
+    first = Scores({"frechet": 1.5, "modes": 10}, PROTOCOL)
     first.write(tmp_path / "a.json")
-    assert Scores.read(tmp_path / "a.json").contract == CONTRACT
-    evaluation.refuse_other_contract(first, Scores.read(tmp_path / "a.json"))
+    assert Scores.read(tmp_path / "a.json").protocol == PROTOCOL
+    refuse_other_protocol(first, Scores.read(tmp_path / "a.json"))
     for field, value in (("fake_count", 5000), ("split", "train"), ("weights", "def"), ("generator", "averaged")):
-        other = Scores({}, dataclasses.replace(CONTRACT, **{field: value}))
+        other = Scores({}, dataclasses.replace(PROTOCOL, **{field: value}))
         with pytest.raises(InputError, match=f"cannot be compared: {field} is .* and {value!r}. Compute both"):
-            evaluation.refuse_other_contract(first, other)
+            refuse_other_protocol(first, other)
 
 
 @pytest.mark.once
-def test_a_file_that_holds_no_scores(tmp_path):
+def test_a_file_without_scores(tmp_path):
     with pytest.raises(InputError, match="make it with the action evaluate"):
         Scores.read(tmp_path / "missing.json")
     (tmp_path / "a.json").write_text("[]")
@@ -221,10 +223,10 @@ def test_a_file_that_holds_no_scores(tmp_path):
         Scores.read(tmp_path / "a.json")
 
 
-def test_the_evaluator_writes_the_contract(garments, test_images):
+def test_the_evaluator_records_the_protocol(garments, test_images):
     evaluator = Evaluator(garments, test_images.images[:300], "fashion_mnist", "test", seed=3)
     scores = evaluator(200, lambda rows: test_images.images[rows], "raw")
-    assert scores.contract == Contract(
+    assert scores.protocol == Protocol(
         *("garments", garments.digest, "fashion_mnist", "test", 300, 200),
         *(extractors.Extractor.RESIZER, "[-1, 1]", 3, "raw"),
     )
@@ -234,20 +236,20 @@ def test_the_evaluator_writes_the_contract(garments, test_images):
         evaluator(4, lambda rows: test_images.images[rows], "raw")
 
 
-def test_data_in_the_order_of_its_classes_is_drawn_from_at_random(garments, test_images):
+def test_data_sorted_by_class_is_chosen_from_at_random(garments, test_images):
     order = np.argsort(test_images.labels, kind="stable")
     evaluator = Evaluator(garments, test_images.images[order], "fashion_mnist", "test")
     scores = evaluator(400, lambda rows: test_images.images[rows], "raw")
     assert scores.values["coverage"] > 0.7
 
 
-def test_options_of_a_run_come_back():
+def test_options_of_a_run_are_restored():
     options = ImageOptions(dataset="mnist", classes=("3", "5"), size="32")
     config = {"recipe": "dcgan", "epochs": 3, **json.loads(json.dumps(dataclasses.asdict(options)))}
-    assert evaluate.image_options(config) == options
+    assert options_of(config, ImageOptions) == options
 
 
-def test_structural_similarity_is_that_of_scikit_image():
+def test_structural_similarity_matches_scikit_image():
     rng = np.random.default_rng(0)
     for channels in (1, 3):
         first = rng.integers(0, 256, (30, 40, channels), "uint8")

@@ -1,11 +1,11 @@
-"""The nightly run notices scores that left their bands, and the bands hold the figures that the pages state."""
+"""The nightly run detects scores outside their bands, and the bands contain the scores in the recipes' READMEs."""
 
 import re
 
 import pytest
 
 from benchmarks import nightly, results
-from common.evaluation import PRINTED
+from common.scoring.evaluator import PRINTED
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.once
@@ -16,16 +16,16 @@ pytestmark = pytest.mark.once
     [
         (5.0, []),
         (7.0, []),
-        (7.01, ["frechet is 7.01, outside of 5 to 7"]),
-        (float("nan"), ["frechet is nan, outside of 5 to 7"]),
+        (7.01, ["frechet is 7.01, outside 5 to 7"]),
+        (float("nan"), ["frechet is nan, outside 5 to 7"]),
     ],
 )
-def test_a_score_outside_of_its_band_is_noticed(score, problems):
+def test_a_score_outside_its_band_is_reported(score, problems):
     assert nightly.outside({"frechet": [5, 7]}, {"frechet": score}) == problems
     assert nightly.outside({"frechet": [5, 7]}, {}) == ["frechet is missing"]
 
 
-def test_the_bands_hold_what_the_cards_state():
+def test_bands_contain_the_scores_on_the_cards():
     for name, text in results.cards().items():
         stated = results.read_card(text)
         for score, (low, high) in nightly.BANDS[name].items():
@@ -34,14 +34,14 @@ def test_the_bands_hold_what_the_cards_state():
             assert mean + 2 * deviation <= high, (name, score)
 
 
-def test_every_recipe_that_is_scored_has_bands():
-    """By `evaluate`, whose scores are files; mode_collapse and stacked_mnist count modes on their own pages."""
+def test_every_scored_recipe_has_bands():
+    """Except mode_collapse and stacked_mnist, which count modes and have no scores from `evaluate`."""
     pages = {path.parent.name for path in (PROJECT / "recipes").glob("*/README.md")}
     assert set(nightly.BANDS) == pages - {"mode_collapse", "stacked_mnist"}
 
 
-def test_a_night(monkeypatch, tmp_path, capsys):
-    """With recipes that only write scores: one as stated, one outside, one that fails."""
+def test_nightly_run(monkeypatch, tmp_path, capsys):
+    """With fake recipes that only write scores: one within its band, one outside, one that fails."""
     script = tmp_path / "run_recipe.sh"
     script.write_text(
         "#!/usr/bin/env bash\n"
@@ -54,10 +54,10 @@ def test_a_night(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(nightly, "BANDS", {name: {"frechet": [5, 7]} for name in ("good", "bad", "broken")})
     assert nightly.main([]) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "good: as stated",
-        "bad: frechet is 9, outside of 5 to 7",
+        "good: within the bands",
+        "bad: frechet is 9, outside 5 to 7",
         "broken: training ended with exit code 2: Error: no data.",
     ]
     assert nightly.main(["good"]) == 0
     assert nightly.main(["better"]) == 2
-    assert re.match("Error: there are no bands of better", capsys.readouterr().err)
+    assert re.match("Error: no bands for better", capsys.readouterr().err)

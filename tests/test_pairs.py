@@ -1,9 +1,9 @@
-"""Two pictures a sample: side by side, by name, and unpaired."""
+"""Samples of two images: side by side, paired by name, and unpaired."""
 
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from data_prep import folders, pairs
 from data_prep.batches import Batches
 from data_prep.pairs import PairOptions
@@ -57,7 +57,7 @@ def test_two_folders_by_name(tmp_path, monkeypatch, names, memory):
     write(tmp_path / names[0] / "alone.png", picture(20, 20))
     (tmp_path / names[1] / "7_B.bmp").write_bytes((tmp_path / names[1] / "7_B.bmp").read_bytes()[:-50])
     found = load(tmp_path, size="20")
-    kept = 30 if memory == 0 else 29  # a damaged one is found at once, or when a batch comes to it
+    kept = 30 if memory == 0 else 29  # a damaged file is found at once, or when a batch needs it
     assert (len(found.a), len(found.b)) == (kept, kept)
     assert are_negatives(*batch_of(found, kept))
     reasons = {row.path: row.reason for side in (found.a, found.b) for row in side.skipped}
@@ -65,7 +65,7 @@ def test_two_folders_by_name(tmp_path, monkeypatch, names, memory):
     assert reasons["alone.png"] == "has no partner of the same name"
 
 
-def test_two_folders_named_apart(tmp_path):
+def test_two_folders_given_by_two_options(tmp_path):
     write_many(tmp_path / "paintings", 6)
     write_many(tmp_path / "photos", 9, first=3)
     found = load(tmp_path / "paintings", data_b=tmp_path / "photos", paired=False)
@@ -84,17 +84,17 @@ def test_unpaired_folders_of_a_split(tmp_path):
     assert [len(side) for side in load(tmp_path, "test", paired=False)[:2]] == [2, 3]
 
 
-def test_what_is_no_pair(tmp_path):
+def test_folders_without_pairs(tmp_path):
     write_many(tmp_path / "single", 4, (24, 24))
-    with pytest.raises(InputError, match="no pairs A\\|B side by side"):
+    with pytest.raises(InputError, match="not pairs A\\|B side by side"):
         load(tmp_path / "single")
     with pytest.raises(InputError, match=r"has no folders trainA and trainB .*--data-b"):
         load(tmp_path / "single", paired=False)
     write(tmp_path / "other" / "x.png", picture())
-    with pytest.raises(InputError, match=r"No picture of .*single has the name of one in .*other"):
+    with pytest.raises(InputError, match=r"No image in .*single has the same name as one in .*other"):
         load(tmp_path / "single", data_b=tmp_path / "other")
     np.save(tmp_path / "a.npy", np.zeros((3, 4, 4)))
-    with pytest.raises(InputError, match="expects a folder or an archive of pictures here"):
+    with pytest.raises(InputError, match="expects a folder or an archive of images here"):
         load(tmp_path / "a.npy")
 
 

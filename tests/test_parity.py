@@ -1,4 +1,4 @@
-"""The same rounds, from the same weights and latents, give the same losses on every backend."""
+"""The same training steps, from the same weights and latents, give the same losses on every backend."""
 
 import keras
 import numpy as np
@@ -10,8 +10,8 @@ from common.losses import NonSaturating
 from common.networks import Discriminator, Generator
 from common.penalties import R1
 
-ROUNDS, BATCH, LATENT_DIM = 3, 8, 4
-# Made by this test on TensorFlow 2.21 and compared on JAX 0.10 and PyTorch 2.13: d_loss and g_loss of each round.
+STEPS, BATCH, LATENT_DIM = 3, 8, 4
+# Made by this test on TensorFlow 2.21 and compared on JAX 0.10 and PyTorch 2.13: d_loss and g_loss of each step.
 GOLDEN = {
     "plain": [(2.152898, 0.6322795), (1.564629, 0.5836366), (1.580418, 0.4868562)],
     "R1": [(2.973372, 0.6363657), (2.181072, 0.5809757), (2.369014, 0.4940885)],
@@ -24,23 +24,23 @@ class ImageGenerator(Generator):
         x = layers.Reshape((4, 4, 3))(x)
         x = layers.BatchNormalization()(x)
         x = layers.ReLU()(x)
-        return layers.Conv2DTranspose(1, 4, 2, "same", activation="tanh")(x)
+        return layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="tanh")(x)
 
 
 class ImageDiscriminator(Discriminator):
     def network(self, images):
-        x = layers.Conv2D(3, 4, 2, "same")(images)
+        x = layers.Conv2D(3, 4, strides=2, padding="same")(images)
         x = layers.BatchNormalization()(x)
         x = layers.LeakyReLU(0.2)(x)
         return layers.Dense(1)(layers.Flatten()(x))
 
 
 class FixedLatents(GAN):
-    """Reads latents from a table, a row a draw, instead of drawing them."""
+    """Reads latents from a table, one row per draw, instead of drawing them."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.table = np.random.default_rng(5).normal(size=(2 * ROUNDS, BATCH, LATENT_DIM)).astype("float32")
+        self.table = np.random.default_rng(5).normal(size=(2 * STEPS, BATCH, LATENT_DIM)).astype("float32")
         self.draws = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="draws")
 
     def latents(self, count):
@@ -61,9 +61,9 @@ def losses(penalty):
         keras.optimizers.Adam(1e-2, 0.5),
         penalty=penalty,
     )
-    real = np.tanh(rng.normal(size=(ROUNDS * BATCH, 8, 8, 1))).astype("float32")
-    rounds = [gan.fit(real[i : i + BATCH], batch_size=BATCH, verbose=0).history for i in range(0, len(real), BATCH)]
-    return [(history["d_loss"][0], history["g_loss"][0]) for history in rounds]
+    real = np.tanh(rng.normal(size=(STEPS * BATCH, 8, 8, 1))).astype("float32")
+    steps = [gan.fit(real[i : i + BATCH], batch_size=BATCH, verbose=0).history for i in range(0, len(real), BATCH)]
+    return [(history["d_loss"][0], history["g_loss"][0]) for history in steps]
 
 
 @pytest.mark.parametrize(("name", "penalty"), [("plain", None), ("R1", R1(1.0))])

@@ -1,4 +1,4 @@
-"""Penalties on critics whose slope is known."""
+"""Penalties on critics with known gradients."""
 
 import keras
 import numpy as np
@@ -19,8 +19,8 @@ def linear(x):
     return ops.matmul(x, WEIGHTS)
 
 
-def bowl(x):
-    """Has the slope x, another one for each sample."""
+def quadratic(x):
+    """Has the gradient x, which differs between samples."""
     return ops.sum(ops.square(x), axis=-1, keepdims=True) / 2
 
 
@@ -35,28 +35,28 @@ def test_linear_critic():
     assert penalize(R2(3), linear) == pytest.approx(3 / 2 * 25, rel=1e-6)
 
 
-def test_norm_is_of_each_sample():
-    assert penalize(R1(1), bowl) == pytest.approx(np.mean(np.sum(REAL**2, axis=1)) / 2, rel=1e-5)
-    assert penalize(R2(1), bowl) == pytest.approx(np.mean(np.sum(FAKE**2, axis=1)) / 2, rel=1e-5)
-    # Between equal points any share gives the same point.
+def test_norm_is_per_sample():
+    assert penalize(R1(1), quadratic) == pytest.approx(np.mean(np.sum(REAL**2, axis=1)) / 2, rel=1e-5)
+    assert penalize(R2(1), quadratic) == pytest.approx(np.mean(np.sum(FAKE**2, axis=1)) / 2, rel=1e-5)
+    # Any interpolation between equal points gives the same point.
     norms = np.linalg.norm(REAL, axis=1)
-    assert penalize(GradientPenalty(1), bowl, REAL, REAL) == pytest.approx(np.mean((norms - 1) ** 2), rel=1e-4)
+    assert penalize(GradientPenalty(1), quadratic, REAL, REAL) == pytest.approx(np.mean((norms - 1) ** 2), rel=1e-4)
 
 
-def test_mixing_is_uniform_and_one_share_a_sample():
-    # On the line from 0 to (1, 1) the bowl's slope has the norm s√2, and E(s√2 - 1)² = 2/3 - √2 + 1 for a uniform s.
+def test_interpolation_is_uniform_with_one_factor_per_sample():
+    # At s·(1, 1) the gradient norm is s√2, and E(s√2 - 1)² = 2/3 - √2 + 1 for a uniform s in [0, 1].
     zeros, ones = np.zeros((20000, 2), "float32"), np.ones((20000, 2), "float32")
-    assert penalize(GradientPenalty(1), bowl, ones, zeros) == pytest.approx(5 / 3 - 2**0.5, abs=0.01)
+    assert penalize(GradientPenalty(1), quadratic, ones, zeros) == pytest.approx(5 / 3 - 2**0.5, abs=0.01)
 
 
-def test_flat_critic_is_finite():
-    def flat(x):
+def test_penalty_of_a_constant_critic_is_finite():
+    def constant(x):
         return ops.sum(x * 0, axis=-1, keepdims=True)
 
-    assert penalize(GradientPenalty(10), flat) == pytest.approx(10, rel=1e-4)
+    assert penalize(GradientPenalty(10), constant) == pytest.approx(10, rel=1e-4)
 
 
-def test_every_floating_part_counts_and_labels_do_not():
+def test_all_float_parts_are_penalized_and_labels_are_not():
     labels = np.zeros((6,), "int32")
 
     def judge(samples):
@@ -76,7 +76,7 @@ class NormalizedDiscriminator(Discriminator):
 
 
 @pytest.mark.parametrize("penalty", [GradientPenalty(), R1(), [R1(), R2()]])
-def test_trains_with_layers_that_keep_state(small_gan, points, penalty):
+def test_trains_with_stateful_layers(small_gan, points, penalty):
     gan = small_gan(Wasserstein(), discriminator=NormalizedDiscriminator((2,)), penalty=penalty)
     before = values(gan.discriminator.variables)
     history = gan.fit(points, batch_size=16, epochs=2, verbose=0).history
@@ -85,7 +85,7 @@ def test_trains_with_layers_that_keep_state(small_gan, points, penalty):
 
 
 def test_penalty_is_differentiated(small_gan, points):
-    """A penalty of a large weight must pull the critic's slope to 1."""
+    """A penalty with a large weight must pull the critic's gradient norm to 1."""
     gan = small_gan(Wasserstein(), discriminator=LinearDiscriminator((2,)), penalty=GradientPenalty(100.0))
     gan.discriminator.layers[-1].kernel.assign(WEIGHTS / 2)
     gan.fit(points, batch_size=16, epochs=60, verbose=0)

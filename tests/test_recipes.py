@@ -1,4 +1,4 @@
-"""Recipes as a user runs them: through run_recipe.sh, copied, interrupted, sampled from."""
+"""Recipes as a user runs them: trained, resumed, sampled from, copied, interrupted."""
 
 import csv
 import os
@@ -14,73 +14,100 @@ import keras
 import numpy as np
 import pytest
 
-from common.launcher import recipes
-from tests.conftest import PROJECT, heeding_ctrl_c, run_recipe
+from common.launch.launcher import recipes
+from common.training import callbacks
+from tests.conftest import PROJECT, call_recipe, heeding_ctrl_c, is_one_sentence, run_recipe
+from tests.tiny_recipes import TINY, TRANSLATORS
+from tests.tiny_recipes import options as tiny_options
 
 BACKEND = keras.backend.backend()
-# Options that make a recipe quick. A new recipe needs a line here.
-QUICK = {
-    "vanilla": ["--units", 16, "--classes", "bag", "--batch-size", 250],
-    "dcgan": ["--filters", 4, "--classes", "bag", "--batch-size", 250],
-    "wgan": ["--filters", 4, "--classes", "bag", "--batch-size", 50],
-    "cgan": ["--filters", 4, "--classes", "bag", "sneaker", "--batch-size", 500],
-    "mode_collapse": ["--units", 8, "--batch-size", 32],
-    "stacked_mnist": ["--filters", 2, "--classes", "bag", "sneaker", "--batch-size", 1600],
-    "pix2pix": ["--filters", 2, "--batch-size", 500],
-    "simgan": ["--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1],
-    "style_transfer": ["--filters", 2, "--blocks", 1, "--batch-size", 250],
-}
-TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have `apply` in the place of `sample`
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 
 
 def test_every_recipe_is_tested():
-    assert {recipe.name for recipe in recipes() if recipe.name in QUICK} == set(QUICK)
-    assert set(QUICK) >= {path.parent.name for path in (PROJECT / "recipes").glob("*/README.md")}
+    assert {recipe.name for recipe in recipes() if recipe.name in TINY} == set(TINY)
+    assert set(TINY) >= {path.parent.name for path in (PROJECT / "recipes").glob("*/README.md")}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Returns a function that trains a recipe for a moment, once, and gives its folder."""
-    folders = {}
+def quick(tmp_path_factory):
+    """The options of each recipe by which an epoch has two steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recipes.stacked_mnist.data.EPOCH", 64)
+        patch.setattr("recipes.mode_collapse.data.STEPS", 2)
+        yield tiny_options(tmp_path_factory.mktemp("data"))
 
-    def train(name):
-        if name not in folders:
-            folder = tmp_path_factory.mktemp("runs") / name
-            answer = run_recipe(name, *QUICK[name], "--epochs", 1, "--run-folder", folder)
-            assert answer.returncode == 0, answer.stderr
-            folders[name] = folder, answer.stdout
-        return folders[name]
 
-    return train
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, quick):
+    """The folder of a dcgan trained for an epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "dcgan"
+    answer = call_recipe("dcgan", *quick["dcgan"], "--epochs", 1, "--run-folder", folder)
+    assert answer.returncode == 0, answer.stderr
+    return folder
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK)
-def test_recipe_trains(trained, name):
-    folder, output = trained(name)
+@pytest.mark.parametrize("name", TINY)
+def test_recipe_trains_and_resumes(quick, monkeypatch, tmp_path, name):
+    """Two epochs of two steps, stopped and resumed between them, end with the bits of two epochs in one go."""
+    arguments = (name, *quick[name], "--epochs", 2, "--run-folder")
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "Checkpoint", StopAfterTheFirst)
+        answer = call_recipe(*arguments, tmp_path / "resumed")
+        assert answer.returncode == 130, answer.stderr
+    for run in ("resumed", "whole"):
+        answer = call_recipe(*arguments, tmp_path / run)
+        assert answer.returncode == 0, answer.stderr
+        assert ("Continuing" in answer.stdout) == (run == "resumed")
+    assert_same_state(tmp_path / "resumed", tmp_path / "whole")
+
+    folder = tmp_path / "whole"
     assert {path.name for path in folder.iterdir()} >= MADE
     with (folder / "log.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert np.isfinite([float(row["d_loss"]), float(row["g_loss"])]).all()
-    assert cv2.imread(str(folder / "samples" / "epoch_001.png")).std() > 0
-    assert f"./run_recipe.sh {name} --epochs 1" not in output  # the last lines say what to try next
-    assert f"./run_recipe.sh {name} {'apply' if name in TRANSLATORS else 'sample'}" in output
+        rows = list(csv.DictReader(file))
+    assert np.isfinite([float(row[loss]) for row in rows for loss in ("d_loss", "g_loss")]).all()
+    assert cv2.imread(str(folder / "samples" / "epoch_002.png")).std() > 0
+    # The last lines say what to try next.
+    assert f"./run_recipe.sh {name} {'apply' if name in TRANSLATORS else 'sample'}" in answer.stdout
     assert f"./run_recipe.sh {name} " in (folder / "README.md").read_text("utf-8")
+
+
+class StopAfterTheFirst(callbacks.Checkpoint):
+    """As Ctrl-C when the first epoch is stored."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        raise KeyboardInterrupt
+
+
+def assert_same_state(first, second):
+    """Asserts that the checkpoints, generators and grids of two runs have the same bits."""
+    with np.load(first / "checkpoint.npz") as a, np.load(second / "checkpoint.npz") as b:
+        assert a.files == b.files
+        assert all(np.array_equal(a[key], b[key]) for key in a.files if key != "paths")
+    assert weights(first / "generator.keras") == weights(second / "generator.keras")
+    for grid in sorted((first / "samples").iterdir()):
+        assert grid.read_bytes() == (second / "samples" / grid.name).read_bytes()
+
+
+def weights(path):
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("model.weights.h5")
 
 
 @pytest.mark.slow
 @pytest.mark.once
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", TINY)
 def test_copy_runs_without_an_edit(tmp_path, name):
-    """In a path with spaces, called from another folder. On one backend: the code is that of the recipe itself."""
+    """By the script, in a path with spaces, from another folder. On one backend: the code is that of the recipe."""
     project = tmp_path / "a project with spaces"
     ignored = shutil.ignore_patterns(".venv", ".git", "runs", "__pycache__", ".*cache", "*.lock")
     shutil.copytree(PROJECT, project, ignore=ignored)
     answer = run_recipe("new", "my_gan", "--from", name, project=project, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [line[2] for line in answer.stdout.splitlines() if line.startswith("  ")] == ["1", "2", "3"]
-    answer = run_recipe("my_gan", *QUICK[name], "--epochs", 1, project=project, cwd=tmp_path)
+    answer = run_recipe("my_gan", *tiny_options(tmp_path)[name], "--epochs", 1, project=project, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert {path.name for path in (project / "runs" / "my_gan").iterdir()} >= MADE
     assert "my_gan" in run_recipe(project=project).stdout
@@ -88,45 +115,33 @@ def test_copy_runs_without_an_edit(tmp_path, name):
 
 @pytest.mark.slow
 def test_sample(trained, tmp_path):
-    folder, _ = trained("dcgan")
-    common = ["dcgan", "sample", "--run-folder", folder]
+    common = ["dcgan", "sample", "--run-folder", trained]
     for seed, out in ((3, "grid.png"), (3, "again.png"), (4, "other.png")):
-        answer = run_recipe(*common, "--count", 9, "--seed", seed, "--out", out, cwd=tmp_path)
+        answer = call_recipe(*common, "--count", 9, "--seed", seed, "--out", out, cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
     grid, again, other = (cv2.imread(str(tmp_path / name)) for name in ("grid.png", "again.png", "other.png"))
-    # A pixel of this generator lies a hundred-thousandth of a level from the edge of two, and PyTorch's kernels, with
-    # and without oneDNN, differ by as much: the last bit of a float. Twice the same seed then is once another level.
+    # PyTorch's kernels, with and without oneDNN, differ by the last bit of a float, which may be that of a level.
     assert np.abs(grid.astype(int) - again).max() <= (1 if BACKEND == "torch" else 0)
     assert np.abs(grid.astype(int) - other).max() > 1
-    answer = run_recipe(*common, "--count", 3, "--out", "many", cwd=tmp_path)
+    answer = call_recipe(*common, "--count", 3, "--out", "many", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     files = sorted((tmp_path / "many").iterdir())
     assert [path.name for path in files] == ["00000.png", "00001.png", "00002.png"]
     assert cv2.imread(str(files[0]), cv2.IMREAD_UNCHANGED).shape == (28, 28)
-    assert is_one_sentence(run_recipe(*common, "--out", "grid.jpg", cwd=tmp_path), "use grid.png")
-    assert run_recipe(*common, "--count", 1, "--out", "one", cwd=tmp_path).returncode == 0
+    assert is_one_sentence(call_recipe(*common, "--out", "grid.jpg", cwd=tmp_path), "use grid.png")
+    assert call_recipe(*common, "--count", 1, "--out", "one", cwd=tmp_path).returncode == 0
     assert cv2.imread(str(tmp_path / "one" / "00000.png")).shape[:2] == (28, 28)
     before = (tmp_path / "grid.png").read_bytes()
-    answer = run_recipe(*common, "--out", "grid.png", cwd=tmp_path)
+    answer = call_recipe(*common, "--out", "grid.png", cwd=tmp_path)
     assert is_one_sentence(answer, "exists already")
     assert (tmp_path / "grid.png").read_bytes() == before
 
 
 @pytest.mark.slow
 def test_damaged_generator(trained, tmp_path):
-    folder, _ = trained("dcgan")
-    data = (folder / "generator.keras").read_bytes()
+    data = (trained / "generator.keras").read_bytes()
     (tmp_path / "generator.keras").write_bytes(data[: len(data) // 2])
-    assert is_one_sentence(run_recipe("dcgan", "sample", "--run-folder", tmp_path), "generator.keras is damaged")
-
-
-def is_one_sentence(answer, words):
-    """Tells whether a command failed as it should: exit code 2, one line with the words, no traceback."""
-    lines = answer.stderr.strip().splitlines()
-    assert (answer.returncode, len(lines)) == (2, 1), answer.stderr
-    assert lines[0].startswith("Error: ")
-    assert words in lines[0], lines[0]
-    return True
+    assert is_one_sentence(call_recipe("dcgan", "sample", "--run-folder", tmp_path), "generator.keras is damaged")
 
 
 @pytest.mark.slow
@@ -136,7 +151,6 @@ def test_an_error_is_a_sentence_on_every_backend(tmp_path):
     assert is_one_sentence(answer, "larger than the data of 10000 samples")
 
 
-@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -149,17 +163,13 @@ def test_an_error_is_a_sentence_on_every_backend(tmp_path):
         (["--epoch", "3"], "--epoch, 3; did you mean --epochs?"),
         (["--epochs", "many"], "Error parsing --epochs"),
         (["--dataset", "cifar"], "invalid choice 'cifar'"),
+        (["smaple"], "There is no action 'smaple' of dcgan; there are sample"),
     ],
 )
 def test_errors_are_sentences(tmp_path, arguments, words):
-    assert is_one_sentence(run_recipe("dcgan", "--run-folder", tmp_path / "run", *arguments), words)
+    where = [] if arguments == ["smaple"] else ["--run-folder", tmp_path / "run"]
+    assert is_one_sentence(call_recipe("dcgan", *where, *arguments), words)
     assert not (tmp_path / "run" / "config.json").exists()  # a start that failed is no run
-
-
-@pytest.mark.slow
-@pytest.mark.once
-def test_unknown_action():
-    assert is_one_sentence(run_recipe("dcgan", "smaple"), "There is no action 'smaple' of dcgan; there are sample")
 
 
 @pytest.mark.slow
@@ -176,7 +186,8 @@ def test_help_shows_every_option_with_its_default():
 @pytest.mark.parametrize("name", ["dcgan" if BACKEND == "tensorflow" else "vanilla"])
 def test_interrupted_at_any_moment_it_ends_with_the_same_bits(tmp_path, name):
     """Ctrl-C, then kill -9 while an epoch is being written, then kill -9 in the middle of the next one."""
-    options = [*QUICK[name], "--classes", "bag", "shirt", "--epochs", 4]
+    options = ["--batch-size", 250, "--classes", "bag", "shirt", "--epochs", 4]
+    options += ["--filters", 4] if name == "dcgan" else ["--units", 16]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert run_recipe(name, *options, "--run-folder", whole).returncode == 0
 
@@ -197,13 +208,7 @@ def test_interrupted_at_any_moment_it_ends_with_the_same_bits(tmp_path, name):
     answer = run_recipe(name, *options, "--run-folder", broken)
     assert answer.returncode == 0, answer.stderr
     assert "Continuing" in answer.stdout
-    with np.load(whole / "checkpoint.npz") as first, np.load(broken / "checkpoint.npz") as second:
-        assert first.files == second.files
-        assert all(np.array_equal(first[key], second[key]) for key in first.files if key != "paths")
-    assert weights(whole / "generator.keras") == weights(broken / "generator.keras")
-    for epoch in range(1, 5):
-        picture = f"samples/epoch_{epoch:03d}.png"
-        assert (whole / picture).read_bytes() == (broken / picture).read_bytes()
+    assert_same_state(whole, broken)
     assert not list(broken.glob(".part-*"))
 
     finished = run_recipe(name, *options, "--run-folder", broken)
@@ -229,8 +234,3 @@ def wait_for(moment, process, seconds=240):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.0005)
-
-
-def weights(path):
-    with zipfile.ZipFile(path) as archive:
-        return archive.read("model.weights.h5")

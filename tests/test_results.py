@@ -1,37 +1,36 @@
-"""Result cards say what the runs say, and the table says what the cards say."""
+"""Result cards match the runs, and the table matches the cards."""
 
 import json
 
 import pytest
 
 from benchmarks import results
-from common.errors import InputError
+from common.base.errors import InputError
 from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.once
-CONTRACT = {
+PROTOCOL = {
     **{"extractor": "garments", "weights": "ab12", "data": "fashion_mnist", "split": "test", "real_count": 2000},
     **{"fake_count": 10000, "resizer": "none", "values": "[-1, 1]", "seed": 0, "generator": "averaged"},
 }
 
 
-def run_folder(folder, frechet, **contract):
+def run_folder(folder, frechet, **protocol):
     folder.mkdir(parents=True)
     values = {"frechet": frechet, "kernel_std": 1.0, "recall": 0.5, "frechet of bag": 2 * frechet}
-    (folder / "scores.json").write_text(json.dumps({"scores": values, "contract": {**CONTRACT, **contract}}))
+    (folder / "scores.json").write_text(json.dumps({"scores": values, "protocol": {**PROTOCOL, **protocol}}))
     (folder / "log.csv").write_text("epoch,seconds\n1,30\n2,60\n")
     (folder / "README.md").write_text("| backend | tf 2 |\n| versions | Python 3 |\n| machine | CPU, 2 cores |\n")
     return folder
 
 
-def test_a_card_has_mean_and_deviation_over_the_seeds(tmp_path):
+def test_card_has_mean_and_deviation_over_seeds(tmp_path):
     folders = [run_folder(tmp_path / str(number), number) for number in (4.0, 6.0)]
     text = results.card("dcgan", folders)
     assert results.read_card(text) == {
         "Fréchet distance": (5.0, 1.41),
         "recall": (0.5, 0.0),
         "Fréchet distance of bag": (10.0, 2.8),
-        "minutes of training": (1.5, 0.0),
     }
     assert "2 seeds, mean ± standard deviation" in text
     for words in (
@@ -41,13 +40,13 @@ def test_a_card_has_mean_and_deviation_over_the_seeds(tmp_path):
         assert words in text
 
 
-def test_scores_of_other_contracts_are_not_averaged(tmp_path):
+def test_scores_of_different_protocols_are_not_averaged(tmp_path):
     folders = [run_folder(tmp_path / "a", 1.0), run_folder(tmp_path / "b", 1.0, fake_count=500)]
     with pytest.raises(InputError, match="fake_count is 10000 and 500"):
         results.card("dcgan", folders)
 
 
-def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
+def test_only_text_between_the_marks_is_replaced(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
     results.replace(page, "new")
@@ -59,9 +58,9 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
     assert page.read_text() == "no marks"
 
 
-def test_the_table_in_the_readme_is_that_of_the_cards():
+def test_table_in_the_readme_matches_the_cards():
     stated = results.held((PROJECT / "README.md").read_text("utf-8"))
     bound = dict(zip(results.COLUMNS, (1.0,) * len(results.COLUMNS), strict=True))
-    made = results.table(results.cards(), bound)
-    assert stated.splitlines()[:-1] == made.splitlines()[:-1]  # the last row is measured, not copied
+    generated = results.table(results.cards(), bound)
+    assert stated.splitlines()[:-1] == generated.splitlines()[:-1]  # the last row is measured, not copied
     assert len(stated.splitlines()) > 3

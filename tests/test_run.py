@@ -1,4 +1,4 @@
-"""The run folder: what is refused, what is kept, what stops a run."""
+"""The run folder: what is refused, what is stored, what stops a run."""
 
 import contextlib
 import dataclasses
@@ -9,25 +9,26 @@ import keras
 import numpy as np
 import pytest
 
-from common import callbacks, run
-from common.errors import InputError
-from common.files import whole
-from common.options import Count, Rate, Share, check_ranges
-from common.run import Run
+from common.base.errors import InputError
+from common.base.files import whole
+from common.base.ranges import Count, Rate, Share, check_ranges
+from common.sampling import fixed_latents
+from common.training import callbacks, run
+from common.training.run import Run
 from data_prep.batches import Batches
 from tests.conftest import heeding_ctrl_c, values
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    epochs: Count = 2  # passes
-    seed: int = 0  # of everything
-    width: Share = 0.5  # of nothing
-    rate: Rate = 1.0  # of nothing
+    epochs: Count = 2
+    seed: int = 0
+    width: Share = 0.5  # not used
+    rate: Rate = 1.0  # not used
 
 
 def as_images(gan):
-    return np.tile(gan.sample(run.fixed_latents(gan, 0))[:, :, None, None], (1, 1, 2, 1))
+    return np.tile(gan.sample(fixed_latents(gan, 0))[:, :, None, None], (1, 1, 2, 1))
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def train(small_gan, tmp_path):
         points = np.zeros((16, 2), "float32") if points is None else points
         batches = Batches(points, 8, transform=lambda batch: batch)
         gan = small_gan(use_ema=True)
-        start = this.resume(gan, batches, show=lambda batches: batches[0][:, :, None, None])  # points are no images
+        start = this.resume(gan, batches, show=lambda batches: batches[0][:, :, None, None])  # points are not images
         gan.fit(
             batches,
             initial_epoch=start,
@@ -49,13 +50,14 @@ def train(small_gan, tmp_path):
             callbacks=this.callbacks(batches, draw=as_images),
         )
         this.finish()
-        this._lock.close()
+        this.close()
         return gan
 
     return train
 
 
-def test_the_folder(train, tmp_path):
+@pytest.mark.once
+def test_files_of_the_run_folder(train, tmp_path):
     train(tensorboard=True)
     found = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*")}
     assert found > {
@@ -70,7 +72,7 @@ def test_the_folder(train, tmp_path):
     assert all(word in card for word in ("samples/epoch_002.png", "seed | 0", keras.__version__, "d_loss"))
 
 
-def test_continuing_equals_one_run(train, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path):
     one = train(Config(epochs=4), folder=tmp_path / "one")
     train(Config(epochs=2))
     two = train(Config(epochs=4))
@@ -82,21 +84,24 @@ def test_continuing_equals_one_run(train, tmp_path):
     assert [(row["d_loss"], row["g_loss"]) for row in log] == [(row["d_loss"], row["g_loss"]) for row in other]
 
 
-def test_finished_run_knows_it(train, tmp_path):
+@pytest.mark.once
+def test_is_finished(train, tmp_path):
     train()
     for epochs, finished in ((1, True), (2, True), (3, False)):
         again = Run(tmp_path / "run", "small", Config(epochs=epochs))
         assert again.is_finished == finished
-        again._lock.close()
+        again.close()
 
 
-def test_another_config_is_refused_by_field(train, tmp_path):
+@pytest.mark.once
+def test_a_different_config_is_refused_with_the_field(train, tmp_path):
     train()
     with pytest.raises(InputError, match=r"width was 0\.5 and is 0\.25.*--restart") as caught:
         Run(tmp_path / "run", "small", Config(width=0.25))
     assert "epochs" not in str(caught.value)
 
 
+@pytest.mark.once
 def test_restart_moves_the_old_run_aside(train, tmp_path):
     for _ in range(3):
         train(restart=True)
@@ -105,7 +110,8 @@ def test_restart_moves_the_old_run_aside(train, tmp_path):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_folder_of_the_user_is_left_alone(tmp_path, restart):
+@pytest.mark.once
+def test_a_folder_with_other_files_is_not_touched(tmp_path, restart):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="no run"):
         Run(tmp_path, "small", Config(), restart)
@@ -113,6 +119,7 @@ def test_folder_of_the_user_is_left_alone(tmp_path, restart):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.once
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot be written .*--run-folder"):
@@ -120,15 +127,17 @@ def test_folder_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_folder_in_use_is_left_alone(train, tmp_path, restart):
+@pytest.mark.once
+def test_a_folder_in_use_is_not_touched(train, tmp_path, restart):
     train()
     first = Run(tmp_path / "run", "small", Config())
     with pytest.raises(InputError, match="Another process"):
         Run(tmp_path / "run", "small", Config(), restart)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
-    first._lock.close()
+    first.close()
 
 
+@pytest.mark.once
 def test_damaged_config(train, tmp_path):
     train()
     (tmp_path / "run" / "config.json").write_text("{")
@@ -138,6 +147,7 @@ def test_damaged_config(train, tmp_path):
     assert (tmp_path / "run.old1" / "config.json").read_text() == "{"
 
 
+@pytest.mark.once
 def test_full_disk(train, monkeypatch):
     monkeypatch.setattr(run.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1e6}))
     with pytest.raises(InputError, match="1 MB are free"):
@@ -154,7 +164,7 @@ def test_nan_stops_and_keeps_the_last_checkpoint(train, tmp_path):
     assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == checkpoint
 
 
-def test_weights_that_break_in_the_last_step_are_not_stored(small_gan):
+def test_weights_that_become_infinite_in_the_last_step_are_refused(small_gan):
     gan = small_gan()
     gan.generator.trainable_variables[0].assign(np.full(gan.generator.trainable_variables[0].shape, np.inf))
     watch = callbacks.StopOnNonFinite()
@@ -163,7 +173,8 @@ def test_weights_that_break_in_the_last_step_are_not_stored(small_gan):
         watch.on_epoch_end(2)
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path):
+@pytest.mark.once
+def test_a_failed_write_leaves_the_file_unchanged(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("old")
     with pytest.raises(RuntimeError), whole(path) as part:
@@ -182,11 +193,13 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         ("rate", 0.0, "--rate must be above 0"),
     ],
 )
+@pytest.mark.once
 def test_ranges(field, value, message):
     with pytest.raises(InputError, match=message):
         check_ranges(dataclasses.replace(Config(), **{field: value}))
 
 
+@pytest.mark.once
 def test_config_is_json(train, tmp_path):
     train()
     stored = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -195,8 +208,9 @@ def test_config_is_json(train, tmp_path):
     assert stored["finished_epochs"] == 2
 
 
-def test_training_ends_without_progress_also_after_a_stop(small_gan, tmp_path):
-    """The scores fall until the third evaluation; two later the training ends, and the same command then knows so."""
+@pytest.mark.once
+def test_early_stopping_also_in_a_resumed_run(small_gan, tmp_path):
+    """The score improves until the third evaluation; training ends after two more, and is then finished."""
     config = Config(epochs=9)
     distances = iter([5.0, 4.0, 3.0, 3.5, 3.0, 1.0])
 
@@ -214,24 +228,25 @@ def test_training_ends_without_progress_also_after_a_stop(small_gan, tmp_path):
                 small_gan(), batches, as_images, show=lambda batches: as_images(small_gan()), controls=[Scripted()]
             )
             this.finish()
-        this._lock.close()
+        this.close()
         return this
 
-    train(4)  # stopped by hand
+    train(4)  # interrupted
     assert not Run(tmp_path / "other", "small", config).is_finished
     assert train(9).finished_epochs == 5
     again = train(9)
     assert again.is_finished
     assert again.finished_epochs == 5
-    assert next(distances) == 1.0  # not asked for
+    assert next(distances) == 1.0  # not evaluated
 
 
 @dataclasses.dataclass(frozen=True)
 class LaterConfig(Config):
-    smoothing: Share = 0.0  # an option that came later
+    smoothing: Share = 0.0  # an option added later
 
 
-def test_a_run_goes_on_after_its_recipe_got_an_option(train, tmp_path):
+@pytest.mark.once
+def test_a_run_continues_after_its_recipe_gained_an_option(train, tmp_path):
     train(Config(epochs=1))
     train(LaterConfig(epochs=2))
     assert json.loads((tmp_path / "run" / "config.json").read_text())["finished_epochs"] == 2
@@ -240,7 +255,7 @@ def test_a_run_goes_on_after_its_recipe_got_an_option(train, tmp_path):
 
 
 class Swallow(keras.callbacks.Callback):
-    """Drops an interruption, as Keras does while it waits for the logs of a step."""
+    """Swallows an interrupt, as Keras does while it waits for the logs of a step."""
 
     steps = 0
 
@@ -251,14 +266,14 @@ class Swallow(keras.callbacks.Callback):
                 signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interruption_that_keras_drops_ends_the_training(small_gan, points):
+def test_an_interrupt_that_keras_swallows_ends_training(small_gan, points):
     swallow = Swallow()
     with heeding_ctrl_c(), pytest.raises(KeyboardInterrupt):
         small_gan().fit(points, batch_size=8, epochs=9, verbose=0, callbacks=[swallow, callbacks.StopOnInterrupt()])
     assert swallow.steps == 2
 
 
-def test_the_handler_of_an_interruption_is_put_back(small_gan, points):
+def test_the_handler_of_interrupts_is_restored(small_gan, points):
     with heeding_ctrl_c():
         small_gan().fit(points, batch_size=8, verbose=0, callbacks=[callbacks.StopOnInterrupt()])
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,4 @@
-"""Images in [-1, 1] with their classes, shuffled anew in every epoch."""
+"""Images in [-1, 1] with their classes, reshuffled in every epoch."""
 
 from data_prep import images
 from data_prep.batches import Batches
@@ -7,12 +7,12 @@ from data_prep.batches import Batches
 def load(config):
     """Returns the batches that `train` fits, and the number of classes; a batch is `(images, labels)`."""
     options = config.images
-    found = images.load(options)
+    dataset = images.load(options)
     batches = Batches(
-        (found.images, found.labels.astype("int32")),
+        (dataset.images, dataset.labels.astype("int32")),
         config.batch_size,
         config.seed,
-        order=options.order(found.labels),
+        order=options.balanced_order(dataset.labels),
         augment=options.augmentation(),
     )
-    return batches, len(found.class_names)
+    return batches, len(dataset.class_names)

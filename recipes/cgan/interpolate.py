@@ -1,4 +1,4 @@
-"""The action interpolate: from one class to another while the latents stay.
+"""The action interpolate: interpolates between two classes with fixed latents.
 
 ./run_recipe.sh cgan interpolate --from sneaker --to bag
 """
@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import tyro
 
-from common import evaluate, pictures
-from common.arguments import parse
-from common.errors import InputError
-from common.gan import embedding_of, latent_dim_of
-from common.latents import draw_latents
-from common.options import Count, Seed
-from common.run import default_folder, load_generator, shown
+from common.base import pictures
+from common.base.arguments import parse
+from common.base.errors import InputError
+from common.base.paths import run_folder, shown
+from common.base.ranges import Count, Seed
+from common.sampling import draw_latents, embedding_of, latent_dim_of
+from common.training.trained_run import class_names_of, load_generator
 from data_prep.images import class_number
 
 STEPS = 10
@@ -28,21 +28,21 @@ class Options:
     """Options of the action interpolate."""
 
     start: Annotated[str, tyro.conf.arg(name="from")] = "0"
-    """the class at the left, by name or number"""
+    """class of the first column, by name or number"""
     end: Annotated[str, tyro.conf.arg(name="to")] = "1"
-    """the class at the right"""
-    count: Count = 6  # rows, each of other latents
+    """class of the last column"""
+    count: Count = 6  # number of rows; each has its own latent vector
     seed: Seed = 0  # of the latents
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator draws; by default runs/RECIPE in the project"""
+    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def interpolate(name, arguments):
-    """Draws the way from one class to another, one row for each latent vector."""
+    """Draws images that change from one class to another, one row for each latent vector."""
     (options,) = parse(f"./run_recipe.sh {name} interpolate", interpolate.__doc__, {"interpolate": Options}, arguments)
-    folder = options.run_folder or default_folder(name)
+    folder = options.run_folder or run_folder(name)
     generator = load_generator(folder / "generator.keras", name)
-    names = evaluate.class_names_of(folder)
+    names = class_names_of(folder)
     start, end = (class_number(text, names) for text in (options.start, options.end))
     if start == end:
         raise InputError(f"--from and --to are both {names[start]}; choose two classes.")
@@ -53,9 +53,9 @@ def interpolate(name, arguments):
 
 
 def between(generator, latents, start, end):
-    """Returns images `(count * STEPS, ...)`: the vector of the class moves on a line, the latents stay."""
+    """Returns images `(count * STEPS, ...)`: the class embedding is interpolated linearly, the latents are fixed."""
     embedding = embedding_of(generator)
-    head = keras.Model([generator.inputs[0], embedding.output], generator.output)  # what follows the embedding
+    head = keras.Model([generator.inputs[0], embedding.output], generator.output)  # the layers after the embedding
     vectors = keras.ops.convert_to_numpy(embedding.embeddings)
     shares = np.linspace(0, 1, STEPS, dtype="float32")[:, None]
     line = (1 - shares) * vectors[start] + shares * vectors[end]

@@ -1,4 +1,4 @@
-"""Draw images of a class that one asks for: both networks are told it.
+"""Class-conditional image generation with a projection discriminator.
 
     ./run_recipe.sh cgan
 
@@ -12,11 +12,11 @@ from typing import Literal
 import keras
 from keras import layers, ops
 
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Share
+from common.cli.main import main
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
-from common.options import Count, Rate, Seed, Share
 from data_prep.images import ImageOptions
 
 from . import data, interpolate
@@ -28,9 +28,9 @@ class Config:
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
-    condition: Literal["projection", "concatenation"] = "projection"  # how the discriminator is told the class
-    embedding_dim: Count = 50  # length of the vector that stands for a class
-    filters: Count = 32  # of the layer next to the image; doubled with every halving of the image
+    condition: Literal["projection", "concatenation"] = "projection"  # how the discriminator receives the label
+    embedding_dim: Count = 50  # length of the vector that a label is embedded in
+    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
     latent_dim: Count = 100  # length of a latent vector
     ema: Share = 0.998  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
@@ -40,67 +40,78 @@ class Config:
 
 
 class ConditionalGenerator(Generator):
-    """Latents and a class to images, as in dcgan; the class joins the latents as a learnt vector."""
+    """Latents and a label to images, as in dcgan; the embedded label is concatenated with the latents."""
 
     def network(self, inputs, image_shape, filters, class_count, embedding_dim):
         latents, labels = inputs
-        x = layers.Concatenate()([latents, layers.Embedding(class_count, embedding_dim)(labels)])
-        return upsample(x, image_shape, filters)
+        embedded = layers.Embedding(class_count, embedding_dim)(labels)
+        return upsample(layers.Concatenate()([latents, embedded]), image_shape, filters)
 
 
 class ConditionalDiscriminator(Discriminator):
-    """Images with their class to one logit: is it real, and is it of this class?"""
+    """Images and labels to one logit: is the image real, and does it show this class?"""
 
     def network(self, inputs, filters, class_count, condition):
         images, labels = inputs
-        if condition == "concatenation":  # Mirza and Osindero, 2014: the class as one more plane of the image
+        if condition == "concatenation":  # Mirza and Osindero, 2014: the embedded label is one more channel
             plane = layers.Embedding(class_count, images.shape[1] * images.shape[2])(labels)
             images = layers.Concatenate()([images, layers.Reshape((*images.shape[1:3], 1))(plane)])
-        x = downsample(images, filters)
-        logit = layers.Dense(1)(x)
-        if condition == "projection":  # eq. 3: what speaks for this class is added
-            logit = layers.Add()([logit, layers.Dot(1)([layers.Embedding(class_count, x.shape[1])(labels), x])])
-        return logit
+        features = downsample(images, filters)
+        logits = layers.Dense(1)(features)
+        if condition == "projection":  # equation 3: the inner product of embedded label and features is added
+            embedded = layers.Embedding(class_count, features.shape[1])(labels)
+            logits = layers.Add()([logits, layers.Dot(axes=1)([embedded, features])])
+        return logits
 
 
-# Game -------------------------------------------------------------------------------------------------------------
+# GAN --------------------------------------------------------------------------------------------------------------
 
 
 class ConditionalGAN(GAN):
-    """A sample is an image with its class; the fake ones are of the classes of the real ones."""
+    """A sample is an image with its label; fake images are generated for the labels of the real ones."""
 
     def fake(self, real):
         _, labels = real
-        return self.generator((self.latents(ops.shape(labels)[0]), labels), training=True), labels
+        latents = self.latents(ops.shape(labels)[0])
+        return self.generator((latents, labels), training=True), labels
 
 
 # Training ---------------------------------------------------------------------------------------------------------
 
 
+def build(config, image_shape, class_count):
+    """Returns the compiled GAN for images of this shape and so many classes."""
+    latents = keras.Input((config.latent_dim,), name="latents")
+    images = keras.Input(image_shape, name="images")
+    labels = keras.Input((), name="labels", dtype="int32")
+    generator = ConditionalGenerator(
+        (latents, labels),
+        image_shape=image_shape,
+        filters=config.filters,
+        class_count=class_count,
+        embedding_dim=config.embedding_dim,
+    )
+    discriminator = ConditionalDiscriminator(
+        (images, labels), filters=config.filters, class_count=class_count, condition=config.condition
+    )
+    gan = ConditionalGAN(generator, discriminator, seed=config.seed)
+    gan.compile(
+        loss=NonSaturating(),
+        generator_optimizer=keras.optimizers.Adam(
+            config.learning_rate, beta_1=0.5, use_ema=True, ema_momentum=config.ema
+        ),
+        discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
+        steps_per_execution=8,
+    )
+    return gan
+
+
 def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
     run.set_random_seed()
     batches, class_count = data.load(config)
     image_shape, _ = batches.sample_shape
-    label = keras.Input((), name="labels", dtype="int32")
-    gan = ConditionalGAN(
-        ConditionalGenerator(
-            (keras.Input((config.latent_dim,), name="latents"), label),
-            **{"image_shape": image_shape, "filters": config.filters},
-            **{"class_count": class_count, "embedding_dim": config.embedding_dim},
-        ),
-        ConditionalDiscriminator(
-            (keras.Input(image_shape, name="images"), label),
-            **{"filters": config.filters, "class_count": class_count, "condition": config.condition},
-        ),
-        seed=config.seed,
-    )
-    gan.compile(
-        NonSaturating(),
-        keras.optimizers.Adam(config.learning_rate, 0.5, use_ema=True, ema_momentum=config.ema),
-        keras.optimizers.Adam(config.learning_rate, 0.5),
-        steps_per_execution=8,
-    )
+    gan = build(config, image_shape, class_count)
     run.fit(gan, batches)
     return gan
 

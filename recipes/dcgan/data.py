@@ -1,4 +1,4 @@
-"""Images in [-1, 1], shuffled anew in every epoch."""
+"""Images in [-1, 1], reshuffled in every epoch."""
 
 from data_prep import images
 from data_prep.batches import Batches
@@ -7,11 +7,11 @@ from data_prep.batches import Batches
 def load(config):
     """Returns the batches that `train` fits; a batch is `(batch_size, height, width, channels)`."""
     options = config.images
-    found = images.load(options)
+    dataset = images.load(options)
     return Batches(
-        found.images,
+        dataset.images,
         config.batch_size,
         config.seed,
-        order=options.order(found.labels),
+        order=options.balanced_order(dataset.labels),
         augment=options.augmentation(),
     )

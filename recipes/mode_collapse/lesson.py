@@ -1,5 +1,6 @@
-"""What one does with generators of points: draw, count modes, and put the games side by side."""
+"""The actions of mode_collapse: draw samples, count the covered modes, and compare the losses."""
 
+import contextlib
 import dataclasses
 import functools
 import statistics
@@ -12,22 +13,23 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from common import evaluate as scores
-from common import gan, metrics, pictures
-from common.arguments import parse
-from common.callbacks import read_log
-from common.cli import SampleOptions, refuse_existing
-from common.errors import InputError
-from common.files import whole, writing_to
-from common.gan import latent_dim_of
-from common.latents import draw_latents
-from common.options import Count, Seed
-from common.run import Run, default_folder, grids_of, load_generator, shown
+from common.base import pictures
+from common.base.arguments import parse
+from common.base.errors import InputError
+from common.base.files import refuse_existing, whole, writing_to
+from common.base.paths import run_folder, shown
+from common.base.ranges import Count, Seed
+from common.cli.sample import SampleOptions
+from common.sampling import draw_latents, draw_samples, latent_dim_of
+from common.scoring import metrics
+from common.training.callbacks import read_log
+from common.training.run import Run
+from common.training.trained_run import grids_of, load_generator, read_config
 
 from . import data
 
-POINTS = 2500  # in a score, as in Srivastava et al., 2017
-CAPTION = 24  # pixels above a picture
+POINTS = 2500  # samples per score, as in Srivastava et al., 2017
+CAPTION = 24  # height of the caption above a picture in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,28 +38,28 @@ class EvaluateOptions:
 
     seed: Seed = 0  # of the latents
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator draws; by default runs/RECIPE in the project"""
+    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 @dataclasses.dataclass(frozen=True)
 class CompareOptions:
     """Options of the action compare."""
 
-    seeds: Count = 1  # runs of each game
-    epochs: Count = 36  # of each run
+    seeds: Count = 1  # runs of each method on each mixture
+    epochs: Count = 36  # epochs of each run
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """where the runs are written, and continued from; by default runs/RECIPE_compare in the project"""
+    """folder of the runs, which are resumed if they exist; by default runs/RECIPE_compare in the project"""
 
 
 def sample(name, arguments):
-    """Draws points from the generator of a run."""
+    """Draws samples from the generator of a run."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
-    folder = options.run_folder or default_folder(name)
+    folder = options.run_folder or run_folder(name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
     if out.suffix not in (".png", ".csv"):
         raise InputError(f"--out expects a .png for a picture or a .csv for numbers, but is {out}.")
     if options.of_class is not None:
-        raise InputError("--class needs a conditional generator, such as that of cgan; this one knows no classes.")
+        raise InputError("--class needs a conditional generator, such as that of cgan; this one has no classes.")
     points = draw(folder, name, options.count, options.seed)
     if options.out and not options.overwrite:
         refuse_existing([out])
@@ -74,7 +76,7 @@ def sample(name, arguments):
 def evaluate(name, arguments):
     """Counts the modes that the generator of a run covers."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or default_folder(name)
+    folder = options.run_folder or run_folder(name)
     result = score(folder, name, options.seed)
     print(
         f"{name}, {shown(folder)}: {result['modes']:.0f} of {len(data.mixture(mixture_of(folder))[0])} modes covered, "
@@ -84,32 +86,33 @@ def evaluate(name, arguments):
 
 def draw(folder, name, count, seed):
     generator = load_generator(folder / "generator.keras", name)
-    return gan.sample(generator, draw_latents(count, latent_dim_of(generator), seed))
+    return draw_samples(generator, draw_latents(count, latent_dim_of(generator), seed))
 
 
 def mixture_of(folder):
-    return scores.read_config(folder / "config.json")["mixture"]
+    return read_config(folder / "config.json")["mixture"]
 
 
 def score(folder, name, seed=0):
-    """Returns the modes and the share of high quality of the samples of a run."""
+    """Returns the number of covered modes and the share of high-quality samples of a run, a dictionary of floats."""
     return metrics.mixture_scores(draw(folder, name, POINTS, seed), *data.mixture(mixture_of(folder)))
 
 
-# Side by side ---------------------------------------------------------------------------------------------------------
+# Comparison -----------------------------------------------------------------------------------------------------------
 
 
 def compare(train, config_class, methods, name, arguments):
-    """Trains every game on both mixtures; writes a table, and an animation of the points for each mixture.
+    """Trains every method on both mixtures; writes a table, and an animation of the samples for each mixture.
 
     Args:
-        train, config_class: of the recipe.
-        methods: dictionary from the names of the games, or a sequence of them.
-        name, arguments: of the action.
+        train: function, `train` of the recipe.
+        config_class: class, `Config` of the recipe.
+        methods: names of the methods, the keys of a dictionary or a sequence.
+        name, arguments: as for every action.
     """
     (options,) = parse(f"./run_recipe.sh {name} compare", compare.__doc__, {"compare": CompareOptions}, arguments)
-    folder = options.run_folder or default_folder(f"{name}_compare")
-    rows = ["| game | modes | high quality | seconds |", "|---|---|---|---|"]
+    folder = options.run_folder or run_folder(f"{name}_compare")
+    rows = ["| mixture, method | modes | high quality | seconds |", "|---|---|---|---|"]
     for mixture in get_args(get_type_hints(config_class)["mixture"]):
         for method in methods:
             configs = [
@@ -118,7 +121,8 @@ def compare(train, config_class, methods, name, arguments):
             ]
             folders = [folder / mixture / method / f"seed_{config.seed}" for config in configs]
             for config, path in zip(configs, folders, strict=True):
-                train_once(functools.partial(train, config), Run(path, name, config))
+                with contextlib.closing(Run(path, name, config)) as run:
+                    train_once(functools.partial(train, config), run)
             rows.append(f"| {mixture}, {method} | {' | '.join(cells(name, folders))} |")
             print("\n".join([*rows[:2], rows[-1]]))
         animate(folder / f"{mixture}.gif", [folder / mixture / method / "seed_0" for method in methods])
@@ -130,13 +134,13 @@ def compare(train, config_class, methods, name, arguments):
 def train_once(train, run):
     if run.is_finished:
         return
-    keras.backend.clear_session()  # names of layers begin anew, as in a process of its own
+    keras.backend.clear_session()  # resets the numbering of layer names, as in a new process
     train(run)
     run.finish()
 
 
 def cells(name, folders):
-    """Returns modes, share of high quality, and seconds of training of some runs, as text."""
+    """Returns the modes, the share of high-quality samples, and the seconds of training of some runs, as text."""
     results = [score(folder, name) for folder in folders]
     seconds = [sum(row["seconds"] for row in read_log(folder / "log.csv")) for folder in folders]
     modes = [result["modes"] for result in results]
@@ -152,7 +156,7 @@ def spread(values, unit=""):
 
 
 def animate(path, folders):
-    """Writes an animation of the samples of some runs side by side, epoch by epoch."""
+    """Writes an animation of the samples of some runs side by side, one frame per epoch."""
     count = min(len(grids_of(folder)) for folder in folders)
     frames = path.parent / f"{path.stem}_frames"
     frames.mkdir(exist_ok=True)
@@ -164,7 +168,7 @@ def animate(path, folders):
 
 def captioned(folder, epoch):
     sheet = np.asarray(Image.open(folder / "samples" / epoch))
-    step = sheet.shape[0] // data.SIDE  # grids are enlarged
+    step = sheet.shape[0] // data.SIDE  # saved grids are enlarged
     caption = np.full((CAPTION, data.SIDE, 3), 255, np.uint8)
     cv2.putText(caption, folder.parent.name, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.vstack([caption, sheet[::step, ::step]])

@@ -1,4 +1,4 @@
-"""Watch modes get lost, and found again, in four games on points of a mixture of Gaussians.
+"""Mode collapse, counted on 2D Gaussian mixtures for four losses.
 
     ./run_recipe.sh mode_collapse
 
@@ -14,12 +14,12 @@ import keras
 from keras import layers
 
 from common import losses
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Share
+from common.cli.main import main
 from common.gan import GAN
 from common.networks import Discriminator, Generator
-from common.options import Count, Rate, Seed, Share
 from common.penalties import R1, R2, GradientPenalty
-from common.run import fixed_latents
+from common.sampling import fixed_latents
 
 from . import data, lesson
 
@@ -27,10 +27,10 @@ from . import data, lesson
 @dataclasses.dataclass(frozen=True)
 class Config:
     mixture: Literal["grid", "ring"] = "grid"  # 25 Gaussians in rows, or 8 on a circle
-    method: Literal["non_saturating", "least_squares", "wgan_gp", "relativistic"] = "relativistic"  # the game
-    epochs: Count = 36  # of 250 rounds each
+    method: Literal["non_saturating", "least_squares", "wgan_gp", "relativistic"] = "relativistic"  # loss and penalties
+    epochs: Count = 36  # of 250 training steps each
     batch_size: Count = 256  # points in a step
-    learning_rate: Rate = 4e-3  # of both networks at the beginning; it falls to 0 along a cosine
+    learning_rate: Rate = 4e-3  # of both networks at the beginning; decays to 0 along a cosine
     units: Count = 128  # of a hidden layer
     latent_dim: Count = 2  # length of a latent vector
     ema: Share = 0.999  # momentum of the generator's averaged weights
@@ -41,7 +41,7 @@ class Config:
 
 
 class PointGenerator(Generator):
-    """Latents to points of the plane, not bounded."""
+    """Latents to points of the plane."""
 
     def network(self, latents, units):
         x = latents
@@ -51,7 +51,7 @@ class PointGenerator(Generator):
 
 
 class PointDiscriminator(Discriminator):
-    """Points to one logit. It sees one point at a time, so nothing tells it that all samples are alike."""
+    """Points to one logit. It judges one point at a time and cannot notice that all samples are alike."""
 
     def network(self, points, units):
         x = points
@@ -60,9 +60,9 @@ class PointDiscriminator(Discriminator):
         return layers.Dense(1)(x)
 
 
-# Game -------------------------------------------------------------------------------------------------------------
+# Losses -----------------------------------------------------------------------------------------------------------
 
-# What is compared: a loss, and the penalties of the discriminator.
+# What is compared: a loss, and the penalties on the discriminator.
 METHODS = {
     "non_saturating": (losses.NonSaturating(), []),
     "least_squares": (losses.LeastSquares(), []),
@@ -74,24 +74,30 @@ METHODS = {
 # Training ---------------------------------------------------------------------------------------------------------
 
 
-def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
-    run.set_random_seed()
+def build(config, steps):
+    """Returns the compiled GAN for a training of so many steps."""
     loss, penalties = METHODS[config.method]
-    batches = data.load(config)
     gan = GAN(
         PointGenerator(config.latent_dim, units=config.units),
-        PointDiscriminator(batches.sample_shape, units=config.units),
+        PointDiscriminator((2,), units=config.units),
         seed=config.seed,
     )
-    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
+    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     gan.compile(
-        loss,
-        keras.optimizers.Adam(rate, 0.0, 0.99, use_ema=True, ema_momentum=config.ema),
-        keras.optimizers.Adam(rate, 0.0, 0.99),
-        penalties,
+        loss=loss,
+        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99, use_ema=True, ema_momentum=config.ema),
+        discriminator_optimizer=keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99),
+        penalty=penalties,
         steps_per_execution=50,
     )
+    return gan
+
+
+def train(config, run):
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
+    run.set_random_seed()
+    batches = data.load(config)
+    gan = build(config, steps=config.epochs * len(batches))
     latents = fixed_latents(gan, config.seed, 1000)
     run.fit(
         gan,

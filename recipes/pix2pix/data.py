@@ -1,4 +1,4 @@
-"""Pairs of a source and a target: edges of garments and the garments, or pairs of the user's."""
+"""Pairs of a source and a target image: garments and their edges, or pairs of the user."""
 
 import dataclasses
 from typing import Annotated, Any, Literal, NamedTuple
@@ -7,58 +7,58 @@ import cv2
 import numpy as np
 import tyro
 
-from common.errors import InputError
-from common.pictures import side_by_side
+from common.base.errors import InputError
+from common.base.pictures import scale, side_by_side
 from data_prep import images, pairs
-from data_prep.batches import Batches, first, scale
+from data_prep.batches import Batches, first
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions(pairs.PairOptions):
-    """The options by which a user says what to translate into what."""
+    """The options that choose the sources and the targets."""
 
     dataset: Literal["garments", "facades"] = "garments"
-    """the embedded garments from their edges, or facades, downloaded when asked for"""
+    """the embedded garments, from their edges; or facades, downloaded when needed"""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
-    """bring each picture to this size in pixels; by default 28 for garments, else 256"""
+    """resize each image to this size in pixels; by default 28 for garments, else 256"""
     task: Literal["pairs", "edges", "colorize"] = "pairs"
-    """what --data holds: pairs, or single pictures of which the edges or the grey version are the source"""
+    """what --data contains: pairs, or single images, whose edges or grey version become the sources"""
     direction: Literal["a2b", "b2a"] = "a2b"
-    """from the left (or first) picture of a pair to the right one, or back"""
+    """from the left (or first) image of a pair to the right (or second) one, or back"""
 
     @property
     def is_derived(self):
-        """Whether the sources are computed from single pictures."""
+        """Whether the sources are computed from single images."""
         return self.task != "pairs" or (self.data is None and self.dataset == "garments")
 
 
 class Derived:
-    """What a function makes of the pictures of an array, indexed like an array.
+    """The results of a function for the images of an array, indexed like an array and computed on access.
 
     Args:
-        pictures: array of uint8 pictures `(count, height, width, channels)`, or what is indexed like one.
-        function: from a picture to a picture of one channel.
+        images: uint8 array `(count, height, width, channels)`, or anything indexed like one.
+        function: function from an image to an image of one channel.
     """
 
-    def __init__(self, pictures, function):
-        self.pictures = pictures
+    def __init__(self, images, function):
+        self.images = images
         self.function = function
-        self.shape = (*pictures.shape[:3], 1)
+        self.shape = (*images.shape[:3], 1)
 
     def __len__(self):
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, rows):
-        return np.stack([self.function(picture)[..., np.newaxis] for picture in self.pictures[rows]])
+        return np.stack([self.function(image)[..., np.newaxis] for image in self.images[rows]])
 
 
-def grey(picture):
-    return picture[..., 0] if picture.shape[-1] == 1 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+def grey(image):
+    return image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
-def edges(picture):
-    """Returns white edges on black, by Canny's method."""
-    return cv2.Canny(grey(picture), 100, 200)
+def edges(image):
+    """Returns the edges by Canny's method, white on black."""
+    return cv2.Canny(grey(image), 100, 200)
 
 
 class Sides(NamedTuple):
@@ -69,23 +69,23 @@ class Sides(NamedTuple):
 
 
 def load_sides(options, split):
-    """Returns the `Sides` of a split. Of data without a test part every tenth pair is one, so that none is in both.
+    """Returns the `Sides` of a split. Without a test part, every tenth pair is held out for testing.
 
     Raises:
-        InputError: if the data is not there, or not what was expected.
+        InputError: if the data is missing or not as expected.
     """
     if options.is_derived:
         both = derived(options, split)
     else:
-        found = pairs.load(dataclasses.replace(options, size=options.size or "256"), split, hold_out=True)
-        both = found.a, found.b
+        loaded = pairs.load(dataclasses.replace(options, size=options.size or "256"), split, hold_out=True)
+        both = loaded.a, loaded.b
     return Sides(*(reversed(both) if options.direction == "b2a" else both))
 
 
 def derived(options, split):
-    """Returns sources made from single pictures, and these pictures."""
+    """Returns the sources computed from single images, and these images as the targets."""
     if options.task == "colorize" and options.data is None:
-        raise InputError("--task colorize needs pictures in colour; name a folder of them with --data.")
+        raise InputError("--task colorize needs colour images; name a folder of them with --data.")
     default = None if options.data is None else "256"
     single = images.ImageOptions(
         data=options.data,
@@ -99,16 +99,16 @@ def derived(options, split):
 
 
 def load(config):
-    """Returns the batches that `train` fits, pairs of `(batch_size, height, width, channels)` in [-1, 1]."""
+    """Returns the batches that `train` fits; a batch is `(sources, targets)`, both in [-1, 1]."""
     sides = load_sides(config.pairs, "train")
     return Batches(tuple(sides), config.batch_size, config.seed, augment=config.pairs.augmentation())
 
 
-# Pictures of a run ----------------------------------------------------------------------------------------------------
+# Samples of a run -----------------------------------------------------------------------------------------------------
 
 
 def translations(config, count=20):
-    """Returns a function from the GAN to a sheet of held-out pairs: source, translation and target side by side."""
+    """Returns a function from the GAN to a grid of held-out pairs: source, translation and target side by side."""
     sides = load_sides(config.pairs, "test")
     sources, targets = (scale(first(side, count)) for side in sides)
     return lambda gan: side_by_side(sources, gan.sample(sources, training=True), targets)

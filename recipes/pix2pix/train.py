@@ -1,4 +1,4 @@
-"""Turn pictures into other pictures, from pairs that show how: edges into garments, plans into facades.
+"""Paired image-to-image translation with a U-Net and a PatchGAN.
 
     ./run_recipe.sh pix2pix
 
@@ -11,14 +11,14 @@ import dataclasses
 import keras
 from keras import layers
 
-from common import translate
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Share, Weight
+from common.cli.apply import apply_action
+from common.cli.main import main
 from common.gan import GAN
-from common.layers import instance_norm, judge_patches, patch_halvings
+from common.layers import instance_norm, patch_downsamplings, patch_logits
 from common.losses import NonSaturating, l1_distance
-from common.networks import Discriminator, Generator, halvings
-from common.options import Count, Rate, Seed, Share, Weight
-from common.run import first_side_by_side
+from common.networks import Discriminator, Generator, num_downsamplings
+from common.training.run import first_side_by_side
 
 from . import data, measure
 
@@ -29,10 +29,10 @@ class Config:
     epochs: Count = 20  # passes over the pairs
     batch_size: Count = 16  # pairs in a step
     learning_rate: Rate = 2e-4  # of both networks
-    adversarial: Weight = 1.0  # weight of the game in G's loss; 0 leaves the distance alone, to compare with
+    adversarial: Weight = 1.0  # weight of the adversarial term in G's loss; 0 trains the U-Net on the distance alone
     distance: Weight = 100.0  # weight of the L1 distance to the target in G's loss
-    filters: Count = 32  # of the layer next to the image; doubled with every halving, up to 512
-    dropout: Share = 0.5  # of the features in the decoder: the noise of G, also when it is used
+    filters: Count = 32  # of the layer next to the image; doubled with every downsampling, up to 512
+    dropout: Share = 0.5  # of the features in the decoder: the noise of G, at test time too
     seed: Seed = 0  # of weights, noise and the order of the data
 
 
@@ -40,37 +40,41 @@ class Config:
 
 
 class UNet(Generator):
-    """Images to images: halved, then doubled again, each size joined with what had that size before."""
+    """Images to images: an encoder and a decoder, with a skip connection at each resolution."""
 
-    def network(self, source, channels, times, filters, dropout):
+    def network(self, source, channels, num_downsamplings, filters, dropout):
         x, skips = source, []
-        for level in range(times):
+        for level in range(num_downsamplings):
             skips.append(x)
-            x = layers.Conv2D(min(filters * 2**level, 512), 4, 2, "same", use_bias=level == 0)(x)
-            x = layers.LeakyReLU(0.2)(instance_norm()(x) if level else x)  # no norm next to the image
-        for level in reversed(range(1, times)):
-            x = layers.Conv2DTranspose(min(filters * 2 ** (level - 1), 512), 4, 2, "same", use_bias=False)(x)
+            width = min(filters * 2**level, 512)
+            x = layers.Conv2D(width, 4, strides=2, padding="same", use_bias=level == 0)(x)
+            if level > 0:  # no norm next to the image
+                x = instance_norm()(x)
+            x = layers.LeakyReLU(0.2)(x)
+        for level in reversed(range(1, num_downsamplings)):
+            width = min(filters * 2 ** (level - 1), 512)
+            x = layers.Conv2DTranspose(width, 4, strides=2, padding="same", use_bias=False)(x)
             x = instance_norm()(x)
-            if level >= times - 3:  # the three innermost layers
+            if level >= num_downsamplings - 3:  # the three innermost layers
                 x = layers.Dropout(dropout)(x)  # the noise: G is called with training=True wherever it is used
             x = layers.Concatenate()([layers.ReLU()(x), skips[level]])
-        return layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh")(x)
+        return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)
 
 
 class PatchDiscriminator(Discriminator):
-    """A source and its target, real or translated, to a map of logits, one a patch."""
+    """A source and its target, real or translated, to a map of logits, one for each patch."""
 
-    def network(self, pair, filters, times):
-        return judge_patches(layers.Concatenate()(pair), filters, patch_halvings(times))
+    def network(self, pair, filters, num_downsamplings):
+        return patch_logits(layers.Concatenate()(pair), filters, patch_downsamplings(num_downsamplings))
 
 
-# Game -------------------------------------------------------------------------------------------------------------
+# GAN --------------------------------------------------------------------------------------------------------------
 
 
 class Pix2Pix(GAN):
     """A sample is `(source, target)`; the fake one is the same source with its translation.
 
-    Its options are the weights of both terms of the generator's loss (equation 4): `adversarial` and `distance`.
+    Its options are the weights of the two terms of the generator's loss (equation 4): `adversarial` and `distance`.
     """
 
     def fake(self, real):
@@ -87,24 +91,37 @@ class Pix2Pix(GAN):
 # Training ---------------------------------------------------------------------------------------------------------
 
 
+def build(config, source_shape, target_shape):
+    """Returns the compiled GAN for sources and targets of these shapes."""
+    source, target = keras.Input(source_shape), keras.Input(target_shape)
+    any_size = keras.Input((None, None, source_shape[-1]), name="source")  # so that G translates images of other sizes
+    downsamplings = num_downsamplings(*target_shape[:2])
+    generator = UNet(
+        any_size,
+        channels=target_shape[-1],
+        num_downsamplings=downsamplings,
+        filters=config.filters,
+        dropout=config.dropout,
+    )
+    discriminator = PatchDiscriminator((source, target), filters=config.filters, num_downsamplings=downsamplings)
+    weights = {"adversarial": config.adversarial, "distance": config.distance}
+    gan = Pix2Pix(generator, discriminator, seed=config.seed, options=weights)
+    gan.compile(
+        loss=NonSaturating(),
+        generator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
+    )
+    return gan
+
+
 def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
     run.set_random_seed()
     batches = data.load(config)
-    source, target = (keras.Input(shape) for shape in batches.sample_shape)
-    times = halvings(*target.shape[1:3])
-    any_size = keras.Input((None, None, source.shape[-1]), name="source")  # so that G takes pictures of other sizes
-    gan = Pix2Pix(
-        UNet(any_size, channels=target.shape[-1], times=times, filters=config.filters, dropout=config.dropout),
-        PatchDiscriminator((source, target), filters=config.filters, times=times),
-        config.seed,
-        options={"adversarial": config.adversarial, "distance": config.distance},
-    )
-    rate = config.learning_rate
-    gan.compile(NonSaturating(), keras.optimizers.Adam(rate, 0.5), keras.optimizers.Adam(rate, 0.5))
+    gan = build(config, *batches.sample_shape)
     run.fit(gan, batches, draw=data.translations(config), columns=12, show=first_side_by_side)
     return gan
 
 
 if __name__ == "__main__":
-    main(train, Config, __package__, {"apply": translate.apply, "evaluate": measure.measure, "sample": None})
+    main(train, Config, __package__, {"apply": apply_action, "evaluate": measure.measure, "sample": None})

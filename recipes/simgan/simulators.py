@@ -1,7 +1,7 @@
-"""Simulators: pictures drawn from random parameters, so that every label is known without anybody's work.
+"""Simulators: images drawn from random parameters, so that every label is known without annotation.
 
-A simulator draws one picture: `draw(rng) -> (picture, labels)`, a uint8 picture `(height, width)` and a dictionary of
-what is known of it. Shapes are drawn at four times their size and reduced, since OpenCV's own edges are jagged.
+A simulator draws one image: `draw(rng) -> (image, labels)`, a uint8 image `(height, width)` and a dictionary of its
+labels. Shapes are drawn at four times their size and downscaled, since OpenCV's own edges are jagged.
 """
 
 import cv2
@@ -11,11 +11,11 @@ SUPERSAMPLING = 4
 
 # Garments -------------------------------------------------------------------------------------------------------------
 #
-# Coordinates are shares of the sides: (0, 0) is the upper left corner. Everything is of one flat grey.
+# Coordinates are fractions of the sides; (0, 0) is the upper left corner. Every shape has one flat grey level.
 
 
 class Sheet:
-    """A black picture to draw on, in shares of its sides.
+    """A black canvas to draw on, with coordinates that are fractions of its sides.
 
     Args:
         size: `(height, width)` in pixels.
@@ -36,7 +36,7 @@ class Sheet:
         cv2.polylines(self.canvas, [self.points(points)], False, level, thickness)
 
     def mirrored(self, left, level):
-        """Draws a polygon whose left half is given, from the top to the bottom."""
+        """Draws a symmetric polygon; `left` is its left half, from top to bottom."""
         self.polygon([*left, *[(1 - x, y) for x, y in reversed(left)]], level)
 
     def both(self, left, level):
@@ -49,12 +49,12 @@ class Sheet:
 
 
 def other(rng, level):
-    """Returns the grey of a detail on a garment of a grey."""
+    """Returns a grey level for a detail on a garment of this level."""
     return int(np.clip(level + rng.choice([-1, 1]) * rng.uniform(40, 110), 30, 255))
 
 
 def upper_part(sheet, rng, level, sleeve_end, sleeve_reach, hem, neck=0.1):
-    """Draws a body with sleeves: what shirts, pullovers, coats and some dresses have in common."""
+    """Draws a body with sleeves, as shirts, pullovers and coats have it."""
     shoulder, waist = rng.uniform(0.2, 0.27), rng.uniform(0.2, 0.28)
     top = rng.uniform(0.03, 0.1)
     sheet.mirrored([(0.5 - neck, top), (0.5 - shoulder, top + 0.05), (0.5 - waist, 0.5), (0.5 - waist, hem)], level)
@@ -95,8 +95,8 @@ def trouser(sheet, rng, level):
 def pullover(sheet, rng, level):
     upper_part(sheet, rng, level, rng.uniform(0.8, 0.95), rng.uniform(0.38, 0.48), rng.uniform(0.85, 0.98))
     if rng.random() < 0.4:
-        top, colour = rng.uniform(0.3, 0.6), other(rng, level)
-        sheet.line([(0.26, top), (0.74, top)], colour, rng.uniform(0.03, 0.2))
+        top, stripe = rng.uniform(0.3, 0.6), other(rng, level)
+        sheet.line([(0.26, top), (0.74, top)], stripe, rng.uniform(0.03, 0.2))
 
 
 def dress(sheet, rng, level):
@@ -192,14 +192,14 @@ def ankle_boot(sheet, rng, level):
     sheet.polygon([(0.7, sole), (0.96, sole), (0.95, sole + 0.04 + heel), (0.75, sole + 0.04 + heel)], detail)
 
 
-GARMENTS = (t_shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle_boot)  # in the data's order
+GARMENTS = (t_shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle_boot)  # as in Fashion-MNIST
 
 
 def garment(rng, size=(28, 28)):
     """Draws a garment, a flat polygon with few details.
 
     Returns:
-        the picture, and its label `class`, numbered as in Fashion-MNIST.
+        the image, and its label `class`, numbered as in Fashion-MNIST.
     """
     kind = int(rng.integers(len(GARMENTS)))
     sheet = Sheet(size)
@@ -213,10 +213,10 @@ MOST_YAW, MOST_PITCH = 25.0, 15.0  # degrees
 
 
 def eye(rng, size=(36, 60)):
-    """Draws an eye: lids, sclera, iris, pupil, glint and shaded skin, with its grey levels equalized as MPIIGaze's are.
+    """Draws an eye: lids, sclera, iris, pupil, glint and shaded skin, with an equalized histogram as in MPIIGaze.
 
     Returns:
-        the picture, and its labels: `yaw` and `pitch` in degrees, to the right and down, and `pupil_x` and `pupil_y`,
+        the image, and its labels: `yaw` and `pitch` in degrees, to the right and down, and `pupil_x` and `pupil_y`,
         the centre of the pupil in pixels.
     """
     height, width = (SUPERSAMPLING * side for side in size)
@@ -226,29 +226,29 @@ def eye(rng, size=(36, 60)):
     pupil = centre + ball * np.sin(np.radians([yaw, pitch]))
 
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    picture = skin(rng, columns / width, rows / height)
+    image = skin(rng, columns / width, rows / height)
     upper, lower = lids(rng, centre, height, width, pitch)
     is_open = (rows > upper(columns)) & (rows < lower(columns))
-    inside = sclera(rng, columns, rows, centre, ball)
-    draw_iris(inside, rng, pupil, height, (yaw, pitch))
+    eyeball = sclera(rng, columns, rows, centre, ball)
+    draw_iris(eyeball, rng, pupil, height, (yaw, pitch))
     lid_shadow = np.clip((rows - upper(columns)) / (0.12 * height), 0, 1)
-    picture = np.where(is_open, inside * (0.45 + 0.55 * lid_shadow), picture)
-    draw_lids(picture, rng, upper, lower, height)
-    picture = cv2.GaussianBlur(np.clip(picture, 0, 255).astype(np.uint8), (0, 0), rng.uniform(0.5, 1.5))
-    picture = cv2.equalizeHist(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
+    image = np.where(is_open, eyeball * (0.45 + 0.55 * lid_shadow), image)
+    draw_lids(image, rng, upper, lower, height)
+    image = cv2.GaussianBlur(np.clip(image, 0, 255).astype(np.uint8), (0, 0), rng.uniform(0.5, 1.5))
+    image = cv2.equalizeHist(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA))
     x, y = pupil / SUPERSAMPLING
-    return picture, {"yaw": yaw, "pitch": pitch, "pupil_x": x, "pupil_y": y}
+    return image, {"yaw": yaw, "pitch": pitch, "pupil_x": x, "pupil_y": y}
 
 
 def skin(rng, x, y):
     """Returns skin lit from one side, darker in the socket above the eye."""
-    slope = rng.uniform(-60, 60) * (x - 0.5) + rng.uniform(0, 60) * (y - 0.5)
+    light = rng.uniform(-60, 60) * (x - 0.5) + rng.uniform(0, 60) * (y - 0.5)
     socket = rng.uniform(10, 60) * np.exp(-(((y - 0.18) / 0.15) ** 2))
-    return rng.uniform(120, 180) + slope - socket
+    return rng.uniform(120, 180) + light - socket
 
 
 def lids(rng, centre, height, width, pitch):
-    """Returns the upper and the lower edge of the open eye, two functions from columns to rows."""
+    """Returns the edges of the upper and the lower lid, two functions from columns to rows."""
     half = width * rng.uniform(0.36, 0.44)
     tilt = rng.normal(0, 0.05)
     rise, fall = height * rng.uniform(0.2, 0.32), height * rng.uniform(0.14, 0.24)
@@ -264,28 +264,28 @@ def lids(rng, centre, height, width, pitch):
 
 
 def sclera(rng, columns, rows, centre, ball):
-    """Returns the white of an eye, rounded by its shade."""
+    """Returns the white of the eye, shaded towards its border."""
     distance = np.hypot(columns - centre[0], rows - centre[1]) / (2.2 * ball)
     return rng.uniform(150, 225) * np.clip(1.1 - distance**2, 0.4, 1)
 
 
-def draw_iris(picture, rng, pupil, height, gaze):
-    """Draws iris, pupil and glint; both discs are narrower the more the eye looks away."""
-    place = tuple(int(value) for value in np.rint(pupil))
+def draw_iris(image, rng, pupil, height, gaze):
+    """Draws iris, pupil and glint; iris and pupil are foreshortened by the gaze angles."""
+    centre = tuple(int(value) for value in np.rint(pupil))
     radius = height * rng.uniform(0.23, 0.28)
     narrow = np.cos(np.radians(gaze))
     for share, level in ((1, rng.uniform(40, 75)), (rng.uniform(0.35, 0.55), rng.uniform(5, 25))):
         axes = tuple(int(value) for value in np.rint(radius * share * narrow))
-        cv2.ellipse(picture, place, axes, 0, 0, 360, level, -1)
+        cv2.ellipse(image, centre, axes, 0, 0, 360, level, -1)
     if rng.random() < 0.7:
         glint = tuple(int(value) for value in np.rint(pupil + rng.uniform(-0.4, 0.4, 2) * radius))
-        cv2.circle(picture, glint, max(1, round(height * rng.uniform(0.015, 0.04))), 255, -1)
+        cv2.circle(image, glint, max(1, round(height * rng.uniform(0.015, 0.04))), 255, -1)
 
 
-def draw_lids(picture, rng, upper, lower, height):
-    """Draws the line of the lashes, the crease above and the rim below."""
-    columns = np.arange(picture.shape[1])
-    columns = columns[lower(columns) - upper(columns) > 1]  # between the corners
+def draw_lids(image, rng, upper, lower, height):
+    """Draws the lashes, the crease above the eye and the rim of the lower lid."""
+    columns = np.arange(image.shape[1])
+    columns = columns[lower(columns) - upper(columns) > 1]  # between the corners of the eye
     lines = (
         (upper(columns), 20, rng.uniform(0.04, 0.09)),
         (upper(columns) - height * rng.uniform(0.08, 0.16), 90, rng.uniform(0.02, 0.04)),
@@ -293,4 +293,4 @@ def draw_lids(picture, rng, upper, lower, height):
     )
     for rows, level, share in lines:
         points = np.rint(np.stack([columns, rows], axis=1)).astype(np.int32)
-        cv2.polylines(picture, [points], False, level, max(1, round(height * share)))
+        cv2.polylines(image, [points], False, level, max(1, round(height * share)))

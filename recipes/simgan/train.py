@@ -1,4 +1,4 @@
-"""Make drawn pictures look real and keep their labels, so that a network can be trained without labelled photos.
+"""Refinement of simulated images that keeps their labels.
 
     ./run_recipe.sh simgan
 
@@ -11,110 +11,135 @@ import dataclasses
 import keras
 from keras import layers, ops
 
-from common import translate
-from common.cli import main
-from common.gan import GAN, sample
-from common.history import History
-from common.layers import reflect, residual_block
+from common.base.ranges import Count, Rate, Seed, Weight
+from common.cli.apply import apply_action
+from common.cli.main import main
+from common.gan import GAN
+from common.image_pool import ImagePool
+from common.layers import reflection_pad, residual_block
 from common.losses import NonSaturating
-from common.networks import Discriminator, Generator
-from common.options import Count, Rate, Seed, Weight
-from common.run import first_side_by_side
+from common.networks import Discriminator, Generator, plain
+from common.sampling import draw_samples
+from common.training.run import first_side_by_side
 
 from . import data, export, measure
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    simulation: data.SimulationOptions = data.SimulationOptions()  # what to refine towards what
-    epochs: Count = 12  # passes over the simulated pictures
-    batch_size: Count = 32  # pictures of each kind in a step
-    learning_rate: Rate = 2e-4  # of both networks in the game
-    regularization: Weight = 2.0  # weight of the change that R makes, in R's loss
-    transform: data.Transform = "pixels"  # in which features that change is measured
-    steps: tuple[Count, Count] = (2, 1)  # of R and of D in a round: the paper's K_g and K_d
-    pretraining: tuple[Count, Count] = (3, 1)  # passes of R alone, then of D alone, before the game
+    simulation: data.SimulationOptions = data.SimulationOptions()  # the simulated and the real images
+    epochs: Count = 12  # passes over the simulated images
+    batch_size: Count = 32  # images of each kind in an update
+    learning_rate: Rate = 2e-4  # of both networks in the adversarial training
+    regularization: Weight = 2.0  # weight of the self-regularization in R's loss
+    transform: data.Transform = "pixels"  # the features ψ in which self-regularization compares
+    steps: tuple[Count, Count] = (2, 1)  # updates of R and of D in a training step: the paper's K_g and K_d
+    pretraining: tuple[Count, Count] = (3, 1)  # passes of R alone, then of D alone, before the adversarial training
     filters: Count = 32  # of the refiner
-    seed: Seed = 0  # of weights, history and the order of the data
+    seed: Seed = 0  # of weights, image pool and the order of the data
 
 
 # Networks ---------------------------------------------------------------------------------------------------------
 
 
 class Refiner(Generator):
-    """Drawn pictures to refined ones: residual blocks at the full size, so that nothing has to move."""
+    """Simulated images to refined ones: residual blocks at the full resolution, so that nothing moves."""
 
     def network(self, simulated, filters):
-        x = layers.Conv2D(filters, 3, activation="relu")(reflect(simulated, 1))
+        x = layers.Conv2D(filters, 3, activation="relu")(reflection_pad(simulated, 1))
         for _ in range(4):
-            x = residual_block(x, norm=False)  # a norm would take away the brightness, which is to stay
+            x = residual_block(x, norm=False)  # a norm would remove the brightness, which is to be kept
         return layers.Conv2D(simulated.shape[-1], 1, activation="tanh")(x)
 
 
 class LocalDiscriminator(Discriminator):
-    """Pictures to a map of logits, one for each region of 18 pixels: what R does anywhere is judged there."""
+    """Images to a map of logits, one for each region of 18 pixels: a local adversarial loss."""
 
-    def network(self, pictures, filters):
-        x = layers.Conv2D(filters, 4, 2, "same", activation="relu")(pictures)  # kernels that see every pixel as often
-        x = layers.Conv2D(2 * filters, 4, 2, "same", activation="relu")(x)
+    def network(self, images, filters):
+        # Kernels divisible by their stride see every pixel equally often.
+        x = layers.Conv2D(filters, 4, strides=2, padding="same", activation="relu")(images)
+        x = layers.Conv2D(2 * filters, 4, strides=2, padding="same", activation="relu")(x)
         x = layers.Conv2D(2 * filters, 3, padding="same", activation="relu")(x)
         return layers.Conv2D(1, 1)(x)
 
 
-# Game -------------------------------------------------------------------------------------------------------------
+# GAN --------------------------------------------------------------------------------------------------------------
 
 
 class SimGAN(GAN):
-    """A sample is `(simulated, real)`, two pictures with nothing in common; the fake one is the first, refined."""
+    """A sample is `(simulated, real)`, two unrelated images; the fake one is the simulated image, refined.
+
+    Its options are the weight `regularization`, the features `transform`, and the `pool_size` of the image pool.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.buffer = History(self.options["history"], self.discriminator.input_shape[1:], exact=True)
+        self.buffer = ImagePool(self.options["pool_size"], self.discriminator.input_shape[1:], exact=True)
 
-    def fake(self, sides):
-        return self.generator(sides[0], training=True)
+    def fake(self, pair):
+        simulated, _ = pair
+        return self.generator(simulated, training=True)
 
-    def discriminator_loss(self, sides):
-        refined = self.buffer(ops.stop_gradient(self.fake(sides)))  # half of them from earlier rounds
-        return self.adversarial_loss.discriminator(self.judge(sides[1]), self.judge(refined))
+    def discriminator_loss(self, pair):
+        _, real = pair
+        refined = self.buffer(ops.stop_gradient(self.fake(pair)))  # half of them from earlier steps
+        return self.adversarial_loss.discriminator(self.judge(real), self.judge(refined))
 
-    def generator_loss(self, sides):
-        refined = self.fake(sides)
+    def generator_loss(self, pair):
+        simulated, _ = pair
+        refined = self.fake(pair)
         realism = self.adversarial_loss.generator(self.judge(refined))
-        return realism + self.options["regularization"] * data.CHANGES[self.options["transform"]](sides[0], refined)
+        change = data.CHANGES[self.options["transform"]](simulated, refined)
+        return realism + self.options["regularization"] * change
 
 
 # Training ---------------------------------------------------------------------------------------------------------
 
 
+def build(config, image_shape):
+    """Returns the compiled GAN for images of this shape."""
+    any_size = keras.Input((None, None, image_shape[-1]))  # so that R refines images of other sizes
+    gan = SimGAN(
+        Refiner(any_size, filters=config.filters),
+        LocalDiscriminator(image_shape, filters=config.filters),
+        seed=config.seed,
+        options={"regularization": config.regularization, "transform": config.transform, "pool_size": 1000},
+    )
+    generator_steps, discriminator_steps = config.steps
+    gan.compile(
+        loss=NonSaturating(),
+        generator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
+        generator_steps=generator_steps,
+        discriminator_steps=discriminator_steps,
+    )
+    return gan
+
+
 def pretrain(gan, batches, config):
-    """Lets R learn to change nothing, and then D to tell that from what is real: the game begins at neither's end."""
+    """Trains R alone to change nothing, then D alone to tell its output from real images (algorithm 1)."""
     simulated, real = batches.first(min(10_000, batches.count))
-    refiner, discriminator = gan.generator.plain(), gan.discriminator.plain()
-    refiner.compile("adam", data.CHANGES[config.transform])
-    refiner.fit(simulated, simulated, config.batch_size, config.pretraining[0], verbose=2)
-    both, is_real = data.labelled(sample(refiner, simulated), real)
-    discriminator.compile("adam", lambda is_real, logits: ops.softplus((1 - 2 * is_real) * logits))
-    discriminator.fit(both, is_real, config.batch_size, config.pretraining[1], verbose=2)
+    refiner_epochs, discriminator_epochs = config.pretraining
+    refiner, discriminator = plain(gan.generator), plain(gan.discriminator)
+    refiner.compile("adam", loss=data.CHANGES[config.transform])
+    refiner.fit(simulated, simulated, config.batch_size, epochs=refiner_epochs, verbose=2)
+    images, is_real = data.labelled(draw_samples(refiner, simulated), real)
+    discriminator.compile("adam", loss=lambda is_real, logits: ops.softplus((1 - 2 * is_real) * logits))
+    discriminator.fit(images, is_real, config.batch_size, epochs=discriminator_epochs, verbose=2)
 
 
 def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
     run.set_random_seed()
     batches = data.load(config)
-    shape, _ = batches.sample_shape
-    refiner = Refiner(keras.Input((None, None, shape[-1])), filters=config.filters)
-    discriminator = LocalDiscriminator(shape, filters=config.filters)
-    options = {"regularization": config.regularization, "transform": config.transform, "history": 1000}
-    gan = SimGAN(refiner, discriminator, config.seed, options)
+    image_shape, _ = batches.sample_shape
+    gan = build(config, image_shape)
     if run.is_new:
         pretrain(gan, batches, config)
-    optimizers = (keras.optimizers.Adam(config.learning_rate, 0.5) for _ in range(2))
-    gan.compile(NonSaturating(), *optimizers, generator_steps=config.steps[0], discriminator_steps=config.steps[1])
     run.fit(gan, batches, draw=data.refinements(config), columns=12, show=first_side_by_side)
     return gan
 
 
 if __name__ == "__main__":
-    actions = {"apply": translate.apply, "evaluate": measure.evaluate, "export": export.export, "sample": None}
+    actions = {"apply": apply_action, "evaluate": measure.evaluate, "export": export.export, "sample": None}
     main(train, Config, __package__, actions)

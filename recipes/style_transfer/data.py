@@ -1,4 +1,4 @@
-"""Two kinds of pictures without pairs: garments and drawings of other garments, photos and paintings."""
+"""Unpaired image collections of two domains: garments and drawings of other garments, or photos and paintings."""
 
 import dataclasses
 from pathlib import Path
@@ -8,33 +8,33 @@ import cv2
 import numpy as np
 import tyro
 
-from common.errors import InputError
-from common.gan import sample
-from common.pictures import side_by_side
+from common.base.errors import InputError
+from common.base.pictures import scale, side_by_side
+from common.sampling import draw_samples
 from data_prep import decode, images, pairs
-from data_prep.batches import Batches, first, scale
+from data_prep.batches import Batches, first
 
-CROPS = 1000  # of a single painting in an epoch
+CROPS = 1000  # crops of a single painting per epoch
 
 
 @dataclasses.dataclass(frozen=True)
 class DomainOptions:
-    """The options by which a user says between which two kinds of pictures to translate."""
+    """The options that choose the two domains."""
 
     dataset: Literal["garments", "monet2photo"] = "garments"
-    """embedded garments and drawings of other ones; or Monet's paintings and photos, downloaded when asked for"""
+    """embedded garments and drawings of other garments; or photos and Monet's paintings, downloaded"""
     photos: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """your own: a folder of pictures of the first kind"""
+    """your own images of domain A: a folder"""
     paintings: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """and a folder of those of the second kind, or a single picture, of which parts are taken at random"""
+    """your own images of domain B: a folder, or a single image, of which random crops are taken"""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
-    """bring each picture to this size in pixels; by default 28 for garments, else 64"""
+    """resize each image to this size in pixels; by default 28 for garments, else 64"""
     fit: Literal["crop", "pad", "stretch"] = "crop"
-    """to another aspect: cut the middle out, add bars, or distort"""
+    """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
     augment: tuple[Literal["flip", "crop", "rotate", "colour", "noise"], ...] | None = None
-    """random changes of every picture, anew each time it is seen; by default flip and crop for photos and paintings"""
+    """random changes of each image in every epoch; by default flip and crop for photos and paintings"""
     allow_skipped: bool = False
-    """go on when more than 5% of the files cannot be used"""
+    """continue even if more than 5% of the files cannot be used"""
 
     @property
     def is_embedded(self):
@@ -42,20 +42,21 @@ class DomainOptions:
 
     @property
     def pixels(self):
-        """`--size`, or what stands for it if it is not given."""
+        """`--size`, or its default."""
         return self.size or ("28" if self.is_embedded else "64")
 
     @property
     def changes(self):
-        """`--augment`, or what stands for it if it is not given: hatching has its place and its direction."""
+        """`--augment`, or its default: none for drawings, whose hatching has a fixed place and direction."""
         return (() if self.is_embedded else ("flip", "crop")) if self.augment is None else self.augment
 
 
 class Domains(NamedTuple):
-    """Pictures of two kinds, indexed like uint8 arrays `(count, height, width, channels)`.
+    """Images of two domains, indexed like uint8 arrays `(count, height, width, channels)`.
 
     Attributes:
-        a, b: photos and paintings; no picture of one belongs to a picture of the other.
+        a: photos, domain A.
+        b: paintings, domain B; they do not correspond to the photos.
     """
 
     a: Any
@@ -63,19 +64,20 @@ class Domains(NamedTuple):
 
 
 class Parts:
-    """Parts of one picture at random places, indexed like an array; the same part for the same index.
+    """Random crops of one image, indexed like an array; the same index gives the same crop.
 
     Args:
-        picture: uint8 array `(height, width, channels)`.
-        size: `(height, width)` in pixels; parts are of at least this size, and at most half of the picture's sides.
-        count: integer, of parts.
-        first: integer, of the first part's random numbers; from `count` on all parts are others.
+        image: uint8 array `(height, width, channels)`.
+        size: `(height, width)` in pixels, to which crops are resized; they have at least this size, and at most half
+            of the sides of the image.
+        count: integer, number of crops.
+        first: integer, random seed of the first crop; each following crop has the next one.
     """
 
-    def __init__(self, picture, size, count, first=0):
-        self.picture = picture
+    def __init__(self, image, size, count, first=0):
+        self.image = image
         self.first = first
-        self.shape = (count, *size, picture.shape[-1])
+        self.shape = (count, *size, image.shape[-1])
 
     def __len__(self):
         return self.shape[0]
@@ -85,15 +87,15 @@ class Parts:
 
     def part(self, row):
         rng = np.random.default_rng(self.first + int(row))
-        size, sides = np.array(self.shape[1:3]), np.array(self.picture.shape[:2])
+        size, sides = np.array(self.shape[1:3]), np.array(self.image.shape[:2])
         height, width = np.rint(size * rng.uniform(1, max(1, min(sides / 2 / size)))).astype(int)
-        top, left = (rng.integers(side - inner + 1) for side, inner in zip(sides, (height, width), strict=True))
-        return decode.resize(self.picture[top : top + height, left : left + width], tuple(size), "stretch")
+        top, left = (rng.integers(side - cropped + 1) for side, cropped in zip(sides, (height, width), strict=True))
+        return decode.resize(self.image[top : top + height, left : left + width], tuple(size), "stretch")
 
 
-def drawing(picture):
-    """Returns a chalk drawing of a grey picture: outlines, and hatching that is the denser the brighter it is."""
-    grey = picture[..., 0]
+def drawing(image):
+    """Returns a chalk drawing of a grey image: outlines, and hatching that is denser where the image is brighter."""
+    grey = image[..., 0]
     rows, columns = np.indices(grey.shape)
     lines = ((rows + columns) % 4 == 0) & (grey > 60) | ((rows - columns) % 4 == 0) & (grey > 150)
     chalk = np.where(lines, 190, 0).astype(np.uint8)
@@ -102,40 +104,38 @@ def drawing(picture):
 
 
 def load_domains(options, split):
-    """Returns the `Domains` of a split. The garments of the test part are in both: there the true drawing is known.
+    """Returns the `Domains` of a split. In the test part of the garments, `b` are the true drawings of `a`.
 
     Raises:
-        InputError: if the data is not there, or not what was expected.
+        InputError: if the data is missing or not as expected.
     """
     if options.is_embedded:
-        found = images.load(images.ImageOptions(size=options.size), split).images
-        # The drawings to learn from are of other garments than the photos.
-        a, b = (found[0::2], found[1::2]) if split == "train" else (found, found)
-        return Domains(a, np.stack([drawing(picture) for picture in b]))
+        garments = images.load(images.ImageOptions(size=options.size), split).images
+        # The training drawings are of other garments than the photos.
+        a, b = (garments[0::2], garments[1::2]) if split == "train" else (garments, garments)
+        return Domains(a, np.stack([drawing(image) for image in b]))
     if (options.photos is None) != (options.paintings is None):
-        raise InputError(
-            "Two kinds of pictures are needed: name both, --photos FOLDER and --paintings FOLDER_OR_PICTURE."
-        )
+        raise InputError("Two domains are needed: name both, --photos FOLDER and --paintings FOLDER_OR_IMAGE.")
     for option, path in (("--photos", options.photos), ("--paintings", options.paintings)):
         if path and not path.exists():
-            raise InputError(f"{option} expects pictures, and {path} does not exist; check the path.")
+            raise InputError(f"{option} expects images, but {path} does not exist; check the path.")
     if options.paintings is not None and options.paintings.is_file():
         return with_one_painting(options, split)
     return Domains(*two_folders(options, options.photos, options.paintings, split))
 
 
-def two_folders(options, first, second, split):
-    wanted = pairs.PairOptions(
+def two_folders(options, photos, paintings, split):
+    unpaired = pairs.PairOptions(
         dataset="monet2photo",
-        data=first,
-        data_b=second,
+        data=photos,
+        data_b=paintings,
         size=options.pixels,
         fit=options.fit,
         channels="3",
         allow_skipped=options.allow_skipped,
     )
-    found = pairs.load(wanted, split, paired=False, hold_out=True)
-    return (found.a, found.b) if first else (found.b, found.a)  # the data set's A are the paintings
+    loaded = pairs.load(unpaired, split, paired=False, hold_out=True)
+    return (loaded.a, loaded.b) if photos else (loaded.b, loaded.a)  # A of monet2photo are the paintings
 
 
 def with_one_painting(options, split):
@@ -143,39 +143,39 @@ def with_one_painting(options, split):
     try:
         painting = decode.read(options.paintings, channels=3)
     except decode.UnusableError as error:
-        raise InputError(f"--paintings expects a folder or a picture, and {options.paintings} {error}.") from error
+        raise InputError(f"--paintings expects a folder or an image, but {options.paintings} {error}.") from error
     if min(painting.shape[:2]) < 2 * max(size):
         raise InputError(
-            f"Parts of {size[1]}×{size[0]} pixels need a painting of twice that at least, and {options.paintings} has "
-            f"{painting.shape[1]}×{painting.shape[0]}; use a smaller --size, or a larger picture."
+            f"Crops of {size[1]}×{size[0]} pixels need a painting of at least twice that size, but {options.paintings} "
+            f"has {painting.shape[1]}×{painting.shape[0]}; use a smaller --size, or a larger image."
         )
     photos = images.ImageOptions(
         data=options.photos, size=options.pixels, fit=options.fit, channels="3", allow_skipped=options.allow_skipped
     )
-    first = 0 if split == "train" else CROPS  # other parts; they may overlap with those learnt from
+    first = 0 if split == "train" else CROPS  # different crops, which may overlap with those of the training
     return Domains(images.load(photos, split, hold_out=True).images, Parts(painting, size, CROPS, first))
 
 
 def load(config):
-    """Returns the batches that `train` fits: photos and paintings, `(batch_size, height, width, channels)` each."""
-    found = load_domains(config.domains, "train")
+    """Returns the batches that `train` fits; a batch is `(photos, paintings)`, both in [-1, 1]."""
+    domains = load_domains(config.domains, "train")
     augment = images.composed(config.domains.changes)
-    return Batches(tuple(found), config.batch_size, config.seed, augment=augment, paired=False)
+    return Batches(tuple(domains), config.batch_size, config.seed, augment=augment, paired=False)
 
 
-# Pictures of a run ----------------------------------------------------------------------------------------------------
+# Samples of a run -----------------------------------------------------------------------------------------------------
 
 
 def translations(config, count=16):
-    """Returns a function from the GAN to a sheet: photo, as a painting, and back; painting, as a photo, and back."""
+    """Returns a function from the GAN to a grid of held-out images: a, G(a), F(G(a)), b, F(b) and G(F(b))."""
     domains = load_domains(config.domains, "test")
     a, b = (scale(first(domain, count)) for domain in domains)
 
     def draw(gan):
-        to_b, to_a = gan.translators
-        as_b, as_a = sample(to_b, a), sample(to_a, b)
-        back_a, back_b = sample(to_a, as_b), sample(to_b, as_a)
+        G, F = gan.translators
+        fake_b, fake_a = draw_samples(G, a), draw_samples(F, b)
+        cycled_a, cycled_b = draw_samples(F, fake_b), draw_samples(G, fake_a)
         rows = min(map(len, (a, b)))
-        return side_by_side(*(column[:rows] for column in (a, as_b, back_a, b, as_a, back_b)))
+        return side_by_side(*(column[:rows] for column in (a, fake_b, cycled_a, b, fake_a, cycled_b)))
 
     return draw

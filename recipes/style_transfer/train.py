@@ -1,4 +1,4 @@
-"""Turn pictures of one kind into another, and back, without a single pair that shows how: photos into paintings.
+"""Unpaired image-to-image translation with cycle consistency.
 
     ./run_recipe.sh style_transfer
 
@@ -9,111 +9,142 @@ Minutes: 55
 import dataclasses
 
 import keras
-from keras import ops
+from keras import layers, ops
 
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Weight
+from common.cli.main import main
 from common.gan import GAN
-from common.history import History
-from common.layers import judge_patches, patch_halvings, residual_translation
+from common.image_pool import ImagePool
+from common.layers import instance_norm, patch_downsamplings, patch_logits, reflection_pad, residual_block
 from common.losses import LeastSquares, l1_distance
-from common.networks import Discriminator, Generator, as_one_player, halvings
-from common.options import Count, Rate, Seed, Weight
-from common.run import first_side_by_side
+from common.networks import Discriminator, Generator, num_downsamplings, plain
 from common.schedules import ConstantThenLinear
+from common.training.run import first_side_by_side
 
 from . import actions, data
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    domains: data.DomainOptions = data.DomainOptions()  # between what to translate
+    domains: data.DomainOptions = data.DomainOptions()  # the two domains
     epochs: Count = 20  # passes over the larger domain
-    batch_size: Count = 4  # pictures of each domain in a step
-    learning_rate: Rate = 2e-4  # of both networks; falls to 0 in the second half
-    cycle: Weight = 10.0  # weight of the way there and back
-    identity: Weight = 5.0  # weight of leaving alone what is of the wanted kind already
-    filters: Count = 16  # of the layer next to the picture
+    batch_size: Count = 4  # images of each domain in a step
+    learning_rate: Rate = 2e-4  # of all networks; decays linearly to 0 in the second half
+    cycle: Weight = 10.0  # weight of the cycle consistency loss
+    identity: Weight = 5.0  # weight of the identity loss
+    filters: Count = 16  # of the layer next to the image
     blocks: Count = 4  # residual blocks in the middle of a generator
-    seed: Seed = 0  # of weights, history and the order of the data
+    seed: Seed = 0  # of weights, image pools and the order of the data
 
 
 # Networks ---------------------------------------------------------------------------------------------------------
 
 
 class ResidualGenerator(Generator):
-    """Pictures to pictures: to a quarter of the size, changed there by residual blocks, and back."""
+    """Images to images of the same size, through residual blocks at a quarter of it (appendix 7.2)."""
 
-    def network(self, pictures, filters, blocks):
-        return residual_translation(pictures, filters, blocks)
+    def network(self, images, filters, blocks):
+        x = layers.Conv2D(filters, 7, use_bias=False)(reflection_pad(images, 3))
+        x = layers.ReLU()(instance_norm()(x))
+        for factor in (2, 4):
+            x = layers.Conv2D(filters * factor, 3, strides=2, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(instance_norm()(x))
+        for _ in range(blocks):
+            x = residual_block(x)
+        for factor in (2, 1):
+            x = layers.Conv2DTranspose(filters * factor, 4, strides=2, padding="same", use_bias=False)(x)
+            x = layers.ReLU()(instance_norm()(x))
+        return layers.Conv2D(images.shape[-1], 7, activation="tanh")(reflection_pad(x, 3))
 
 
 class PatchDiscriminator(Discriminator):
-    """Pictures of one domain, real or translated, to a map of logits, one a patch."""
+    """Images of one domain, real or translated, to a map of logits, one for each patch."""
 
-    def network(self, pictures, filters):
-        return judge_patches(pictures, filters, patch_halvings(halvings(*pictures.shape[1:3])))
+    def network(self, images, filters):
+        return patch_logits(images, filters, patch_downsamplings(num_downsamplings(*images.shape[1:3])))
 
 
-# Game -------------------------------------------------------------------------------------------------------------
+def in_parallel(name, *networks):
+    """Returns networks of one input each as one `keras.Model`; `get_layer(name)` returns each of them."""
+    inputs = [keras.Input(network.input_shape[1:]) for network in networks]
+    outputs = [plain(network)(x) for network, x in zip(networks, inputs, strict=True)]
+    return keras.Model(inputs, outputs, name=name)
+
+
+# GAN --------------------------------------------------------------------------------------------------------------
 
 
 class CycleGAN(GAN):
-    """A sample is `(a, b)`, a picture of each domain; the fake one is `(b as a, a as b)`.
+    """A sample is `(a, b)`, an image of each domain; the fake one is `(F(b), G(a))`, with G: A→B and F: B→A.
 
-    Its options are the weights `cycle` and `identity` of the generators' loss, and the size of each `history`.
+    Its options are the weights `cycle` and `identity` in the generators' loss, and the `pool_size` of the image pools.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.histories = [History(self.options["history"], part.shape[1:]) for part in self.discriminator.inputs]
+        pool_size = self.options["pool_size"]
+        self.pool_a, self.pool_b = (ImagePool(pool_size, x.shape[1:]) for x in self.discriminator.inputs)
 
     @property
     def translators(self):
-        """The two generators: from a to b, and back."""
-        return [self.generator.get_layer(name) for name in ("to_b", "to_a")]
+        """G: A→B and F: B→A."""
+        return self.generator.get_layer("to_b"), self.generator.get_layer("to_a")
 
     def fake(self, real):
-        as_b, as_a = self.generator(real, training=True)
-        return as_a, as_b
+        fake_b, fake_a = self.generator(real, training=True)
+        return fake_a, fake_b
 
     def discriminator_loss(self, real):
-        fakes = map(ops.stop_gradient, self.fake(real))
-        pooled = tuple(history(fake) for history, fake in zip(self.histories, fakes, strict=True))
-        return sum(map(self.adversarial_loss.discriminator, self.judge(real), self.judge(pooled)))
+        fake_a, fake_b = self.fake(real)
+        pooled = self.pool_a(ops.stop_gradient(fake_a)), self.pool_b(ops.stop_gradient(fake_b))
+        (real_a, real_b), (pooled_a, pooled_b) = self.judge(real), self.judge(pooled)
+        loss = self.adversarial_loss.discriminator
+        return loss(real_a, pooled_a) + loss(real_b, pooled_b)
 
     def generator_loss(self, real):
-        (a, b), (to_b, to_a) = real, self.translators
-        as_a, as_b = self.fake(real)
-        loss = sum(map(self.adversarial_loss.generator, self.judge((as_a, as_b))))
-        loss += self.options["cycle"] * (l1_distance(a, to_a(as_b)) + l1_distance(b, to_b(as_a)))
-        if self.options["identity"]:  # else the two passes are spared
-            loss += self.options["identity"] * (l1_distance(a, to_a(a)) + l1_distance(b, to_b(b)))
+        (a, b), (G, F) = real, self.translators
+        fake_a, fake_b = self.fake(real)
+        logits_a, logits_b = self.judge((fake_a, fake_b))
+        loss = self.adversarial_loss.generator(logits_a) + self.adversarial_loss.generator(logits_b)
+        loss += self.options["cycle"] * (l1_distance(a, F(fake_b)) + l1_distance(b, G(fake_a)))
+        if self.options["identity"]:  # otherwise spare the two passes
+            loss += self.options["identity"] * (l1_distance(a, F(a)) + l1_distance(b, G(b)))
         return loss
 
 
 # Training ---------------------------------------------------------------------------------------------------------
 
 
+def build(config, image_shape, steps):
+    """Returns the compiled GAN for images of this shape and a training of so many steps."""
+    any_size = keras.Input((None, None, image_shape[-1]))  # so that the generators translate images of other sizes
+    size = {"filters": config.filters, "blocks": config.blocks}
+    G, F = (ResidualGenerator(any_size, name=name, **size) for name in ("to_b", "to_a"))
+    D_A, D_B = (PatchDiscriminator(image_shape, name=name, filters=2 * config.filters) for name in ("is_a", "is_b"))
+    gan = CycleGAN(
+        in_parallel("generator", G, F),
+        in_parallel("discriminator", D_A, D_B),
+        seed=config.seed,
+        options={"cycle": config.cycle, "identity": config.identity, "pool_size": max(50, config.batch_size)},
+    )
+    rate = ConstantThenLinear(config.learning_rate, steps)
+    gan.compile(
+        loss=LeastSquares(),
+        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
+    )
+    return gan
+
+
 def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
     run.set_random_seed()
     batches = data.load(config)
-    shape, _ = batches.sample_shape
-    any_size = keras.Input((None, None, shape[-1]))  # so that the generators take pictures of other sizes
-    size = {"filters": config.filters, "blocks": config.blocks}
-    to_b, to_a = (ResidualGenerator(any_size, name, **size) for name in ("to_b", "to_a"))
-    is_a, is_b = (PatchDiscriminator(shape, name, filters=2 * config.filters) for name in ("is_a", "is_b"))
-    gan = CycleGAN(
-        as_one_player("generator", to_b, to_a),
-        as_one_player("discriminator", is_a, is_b),
-        config.seed,
-        options={"cycle": config.cycle, "identity": config.identity, "history": max(50, config.batch_size)},
-    )
-    rate = ConstantThenLinear(config.learning_rate, config.epochs * len(batches))
-    gan.compile(LeastSquares(), keras.optimizers.Adam(rate, 0.5), keras.optimizers.Adam(rate, 0.5))
+    image_shape, _ = batches.sample_shape
+    gan = build(config, image_shape, steps=config.epochs * len(batches))
     run.fit(gan, batches, draw=data.translations(config), columns=12, show=first_side_by_side)
     return gan
 
 
 if __name__ == "__main__":
-    main(train, Config, __package__, {"apply": actions.apply, "evaluate": actions.evaluate, "sample": None})
+    main(train, Config, __package__, {"apply": actions.apply_either_way, "evaluate": actions.evaluate, "sample": None})

@@ -1,4 +1,4 @@
-"""Draw images with two fully connected networks, the game as it was first played.
+"""Image generation with two fully connected networks.
 
     ./run_recipe.sh vanilla
 
@@ -12,11 +12,11 @@ import math
 import keras
 from keras import layers
 
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Share
+from common.cli.main import main
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator
-from common.options import Count, Rate, Seed, Share
 from data_prep.images import ImageOptions
 
 from . import data
@@ -39,7 +39,7 @@ class Config:
 
 
 class DenseGenerator(Generator):
-    """Latents to images through two hidden layers."""
+    """Latents to images by two hidden layers."""
 
     def network(self, latents, image_shape, units):
         x = layers.Dense(units)(latents)
@@ -51,7 +51,7 @@ class DenseGenerator(Generator):
 
 
 class DenseDiscriminator(Discriminator):
-    """Images to one logit through two hidden layers; dropout keeps it from learning the images by heart."""
+    """Images to one logit by two hidden layers; dropout keeps it from memorizing the training images."""
 
     def network(self, images, units):
         x = layers.Flatten()(images)
@@ -67,21 +67,29 @@ class DenseDiscriminator(Discriminator):
 # Training ---------------------------------------------------------------------------------------------------------
 
 
-def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
-    run.set_random_seed()
-    batches = data.load(config)
+def build(config, image_shape):
+    """Returns the compiled GAN for images of this shape."""
     gan = GAN(
-        DenseGenerator(config.latent_dim, image_shape=batches.sample_shape, units=config.units),
-        DenseDiscriminator(batches.sample_shape, units=config.units),
+        DenseGenerator(config.latent_dim, image_shape=image_shape, units=config.units),
+        DenseDiscriminator(image_shape, units=config.units),
         seed=config.seed,
     )
     gan.compile(
-        NonSaturating(),
-        keras.optimizers.Adam(config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema),
-        keras.optimizers.Adam(config.learning_rate, config.beta_1),
+        loss=NonSaturating(),
+        generator_optimizer=keras.optimizers.Adam(
+            config.learning_rate, config.beta_1, use_ema=True, ema_momentum=config.ema
+        ),
+        discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, config.beta_1),
         steps_per_execution=8,
     )
+    return gan
+
+
+def train(config, run):
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
+    run.set_random_seed()
+    batches = data.load(config)
+    gan = build(config, batches.sample_shape)
     run.fit(gan, batches)
     return gan
 

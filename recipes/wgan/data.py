@@ -1,17 +1,17 @@
-"""Images in [-1, 1], as many in a batch as all steps of the critic take."""
+"""Images in [-1, 1]; a batch holds the images for all updates of the critic in a training step."""
 
 from data_prep import images
 from data_prep.batches import Batches
 
 
 def load(config):
-    """Returns the batches that `train` fits; `GAN.update` splits each into fresh data for every step of the critic."""
+    """Returns the batches that `train` fits; `GAN.update` splits each into one part per update of the critic."""
     options = config.images
-    found = images.load(options)
+    dataset = images.load(options)
     return Batches(
-        found.images,
+        dataset.images,
         config.batch_size * config.critic_steps,
         config.seed,
-        order=options.order(found.labels),
+        order=options.balanced_order(dataset.labels),
         augment=options.augmentation(),
     )

@@ -1,4 +1,4 @@
-"""Draw images against a critic whose loss measures a distance, by weight clipping or a gradient penalty.
+"""Image generation with a Wasserstein critic and a gradient penalty.
 
     ./run_recipe.sh wgan
 
@@ -12,11 +12,11 @@ from typing import Literal
 import keras
 from keras import layers, ops
 
-from common.cli import main
+from common.base.ranges import Count, Rate, Seed, Share
+from common.cli.main import main
 from common.gan import GAN
 from common.losses import Wasserstein
-from common.networks import Discriminator, Generator, halvings, upsample
-from common.options import Count, Rate, Seed, Share
+from common.networks import Discriminator, Generator, num_downsamplings, upsample
 from common.penalties import GradientPenalty
 from data_prep.images import ImageOptions
 
@@ -27,11 +27,11 @@ from . import data
 class Config:
     images: ImageOptions = ImageOptions()  # what to learn from
     epochs: Count = 80  # passes over the data
-    batch_size: Count = 64  # images in a step of the critic
-    critic_steps: Count = 5  # of the critic in a round, each on fresh images
-    lipschitz: Literal["penalty", "clip"] = "penalty"  # how the critic's slope is bounded
+    batch_size: Count = 64  # images in an update of the critic
+    critic_steps: Count = 5  # updates of the critic in a training step, each on fresh images
+    lipschitz: Literal["penalty", "clip"] = "penalty"  # how the critic is kept Lipschitz
     learning_rate: Rate = 5e-4  # of both networks
-    filters: Count = 32  # of the layer next to the image; doubled with every halving of the image
+    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
     latent_dim: Count = 100  # length of a latent vector
     ema: Share = 0.99  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
@@ -41,7 +41,7 @@ class Config:
 
 
 class ConvolutionalGenerator(Generator):
-    """Latents to images, as in dcgan: its batch norm is harmless, since only the critic's slope counts."""
+    """Latents to images, as in dcgan; batch norm is allowed here, since only the critic has to be Lipschitz."""
 
     def network(self, latents, image_shape, filters):
         return upsample(latents, image_shape, filters)
@@ -49,45 +49,52 @@ class ConvolutionalGenerator(Generator):
 
 @keras.saving.register_keras_serializable(package="wgan")
 class Clip(keras.constraints.Constraint):
-    """Keeps every weight within ±0.01 after each step (Arjovsky et al., 2017, algorithm 1)."""
+    """Clips every weight to ±0.01 after each update (Arjovsky et al., 2017, algorithm 1)."""
 
     def __call__(self, weights):
         return ops.clip(weights, -0.01, 0.01)
 
 
 class Critic(Discriminator):
-    """Images to one number. No batch norm: it would make the slope at one image depend on the others."""
+    """Images to one number. No batch norm: with it the gradient at one image would depend on the others."""
 
     def network(self, images, filters, lipschitz):
         bound = Clip() if lipschitz == "clip" else None
-        bounds = {"kernel_constraint": bound, "bias_constraint": bound}
         x = images
-        for _ in range(halvings(*images.shape[1:3])):  # 14×14, then 7×7 of 28×28
-            x = layers.Conv2D(filters, 4, 2, "same", **bounds)(x)
+        for _ in range(num_downsamplings(*images.shape[1:3])):  # 14×14, then 7×7 of 28×28
+            x = layers.Conv2D(filters, 4, strides=2, padding="same", kernel_constraint=bound, bias_constraint=bound)(x)
             x = layers.LeakyReLU(0.2)(x)
             filters *= 2
-        return layers.Dense(1, **bounds)(layers.Flatten()(x))
+        return layers.Dense(1, kernel_constraint=bound, bias_constraint=bound)(layers.Flatten()(x))
 
 
 # Training ---------------------------------------------------------------------------------------------------------
 
 
-def train(config, run):
-    """Trains a GAN as `config` says, continues what `run` holds, and returns it."""
-    run.set_random_seed()
-    batches = data.load(config)
+def build(config, image_shape):
+    """Returns the compiled GAN for images of this shape."""
     gan = GAN(
-        ConvolutionalGenerator(config.latent_dim, image_shape=batches.sample_shape, filters=config.filters),
-        Critic(batches.sample_shape, filters=config.filters, lipschitz=config.lipschitz),
+        ConvolutionalGenerator(config.latent_dim, image_shape=image_shape, filters=config.filters),
+        Critic(image_shape, filters=config.filters, lipschitz=config.lipschitz),
         seed=config.seed,
     )
     gan.compile(
-        Wasserstein(),
-        keras.optimizers.Adam(config.learning_rate, 0.0, 0.9, use_ema=True, ema_momentum=config.ema),
-        keras.optimizers.Adam(config.learning_rate, 0.0, 0.9),
+        loss=Wasserstein(),
+        generator_optimizer=keras.optimizers.Adam(
+            config.learning_rate, beta_1=0.0, beta_2=0.9, use_ema=True, ema_momentum=config.ema
+        ),
+        discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.0, beta_2=0.9),
         penalty=GradientPenalty(10.0) if config.lipschitz == "penalty" else None,
         discriminator_steps=config.critic_steps,
     )
+    return gan
+
+
+def train(config, run):
+    """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
+    run.set_random_seed()
+    batches = data.load(config)
+    gan = build(config, batches.sample_shape)
     run.fit(gan, batches)
     return gan
 

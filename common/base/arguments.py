@@ -1,0 +1,68 @@
+"""Parses command-line options into dataclasses and reports errors as one sentence. Does not import Keras."""
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import sys
+
+import tyro
+
+from common.base.errors import InputError
+from common.base.ranges import check_ranges
+
+
+def fail(error):
+    print(f"Error: {error}", file=sys.stderr)
+    return 2
+
+
+def parse(command, description, classes, arguments):
+    """Returns one object of each dataclass, parsed from one flat set of options.
+
+    Args:
+        command: string, the command as a user types it, without options.
+        description: string, what the command does, for `--help`.
+        classes: dictionary from titles to dataclasses that have a default for every field.
+        arguments: list of strings.
+
+    Raises:
+        InputError: if an option is unknown or its value is invalid. `--help` ends the program.
+    """
+    fields = [(title, part, part()) for title, part in classes.items()]
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            options = tyro.cli(
+                dataclasses.make_dataclass("Options", fields, frozen=True),
+                args=arguments,
+                prog=command,
+                description=description,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as end:
+        if end.code:
+            raise InputError(one_sentence(errors.getvalue(), f"{command} --help")) from None
+        raise
+    parts = [getattr(options, title) for title in classes]
+    for part in parts:
+        check_ranges(part)
+    return parts
+
+
+def one_sentence(message, help_command):
+    """Returns tyro's message of several lines as one sentence, with the option that it suggests, if any.
+
+    Tyro draws a box around it, or, if the output is not UTF-8, only rules; then the first block is a title.
+    """
+    lines = [line.strip("│| ") for line in message.splitlines()]
+    is_rule = [line.startswith(("╭", "╰", "──", "--" * 5)) for line in lines]
+    blocks = [
+        [line for line, _ in group]
+        for rule, group in itertools.groupby(zip(lines, is_rule, strict=True), key=lambda pair: pair[1])
+        if not rule
+    ]
+    problem = " ".join(blocks[0 if lines[0].startswith("╭") else 1]).rstrip(".")
+    suggestion = next((line.split()[0] for line in lines if line.startswith("--") and line[2:3].isalpha()), None)
+    hint = f"did you mean {suggestion}? " if suggestion and "meant" in message else ""
+    return f"{problem}; {hint}all options: {help_command}"

@@ -1,0 +1,131 @@
+"""Pictures of a run: grids of samples, an animation of the grids, curves of the losses."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from common.base.files import whole
+
+MOST_FRAMES = 60  # limits the size of an animation
+SHORTEST_SIDE = 512  # of a grid, in pixels; small images are enlarged by integer factors up to it
+
+
+def scale(images):
+    """Maps uint8 images in 0 … 255 to float32 in [-1, 1], the range of tanh."""
+    return images.astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def unscale(images):
+    """Maps images in [-1, 1] to uint8 in 0 … 255; values outside are clipped."""
+    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def grid(images, columns=None):
+    """Arranges images in a grid and enlarges small ones.
+
+    Args:
+        images: array `(count, height, width, 1 or 3)`, values in [-1, 1].
+        columns: integer; by default the grid is as square as possible.
+
+    Returns:
+        uint8 array `(rows * height, columns * width, 1 or 3)`, times an integer factor; missing cells are white.
+
+    Example:
+
+    >>> grid(np.zeros((5, 300, 300, 1)), columns=3).shape
+    (600, 900, 1)
+    """
+    images = unscale(np.asarray(images))
+    count, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    cells = np.full((rows * columns, height, width, channels), 255, np.uint8)
+    cells[:count] = images
+    sheet = cells.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    factor = max(1, SHORTEST_SIDE // min(sheet.shape[:2]))
+    return sheet.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def side_by_side(*columns):
+    """Interleaves arrays of images into `(count * columns, …)`, so that each row of a `grid` shows one image of each.
+
+    Args:
+        *columns: arrays `(count, height, width, 1 or 3)`; if any is in colour, all are converted.
+
+    Example:
+
+    >>> side_by_side(np.zeros((5, 8, 8, 1)), np.zeros((5, 8, 8, 3))).shape
+    (10, 8, 8, 3)
+    """
+    channels = max(column.shape[-1] for column in columns)
+    columns = [np.repeat(c, channels, axis=-1) if c.shape[-1] < channels else c for c in columns]
+    return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
+
+
+def pair_sheet(pairs, height=256, gap=8):
+    """Arranges pairs of images, before and after, one pair per row, all resized to one height.
+
+    Args:
+        pairs: list of pairs of uint8 images `(height, width, 1 or 3)`, of any sizes.
+        height: integer, of a row in pixels.
+        gap: integer, white pixels between images.
+
+    Returns:
+        uint8 image in RGB.
+    """
+    rows = [[as_high(image, height) for image in pair] for pair in pairs]
+    columns = [max(row[side].shape[1] for row in rows) for side in (0, 1)]
+    sheet = np.full((len(rows) * (height + gap) - gap, sum(columns) + gap, 3), 255, np.uint8)
+    for index, row in enumerate(rows):
+        top = index * (height + gap)
+        for left, image in zip((0, columns[0] + gap), row, strict=True):
+            sheet[top : top + height, left : left + image.shape[1]] = image
+    return sheet
+
+
+def as_high(image, height):
+    """Returns a uint8 image in RGB, resized to a height at its aspect ratio; enlarged images show their pixels."""
+    resized = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
+    width = max(1, round(resized.width * height / resized.height))
+    method = Image.Resampling.NEAREST if resized.height < height else Image.Resampling.LANCZOS
+    return np.asarray(resized.resize((width, height), method))
+
+
+def save_png(path, image):
+    """Writes a uint8 image `(height, width, 1 or 3)`."""
+    with whole(path) as part:
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=True)
+
+
+def save_gif(path, pictures, milliseconds=200):
+    """Writes an animation of image files, about `MOST_FRAMES` of them at most; the last one is shown longer."""
+    pictures = [*pictures[: -1 : max(1, len(pictures) // MOST_FRAMES)], pictures[-1]]
+    # Few colours without dithering, because noise does not compress.
+    frames = [Image.open(picture).convert("RGB").quantize(64, dither=Image.Dither.NONE) for picture in pictures]
+    durations = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
+    with whole(path) as part:
+        frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def save_losses(path, rows):
+    """Plots the loss columns of `log.csv`, one curve each, and the Fréchet distance below, if there is one."""
+    from matplotlib.figure import Figure  # slow to import; unlike pyplot, Figure needs no display
+
+    scored = [row for row in rows if not math.isnan(row.get("frechet", math.nan))]
+    figure = Figure(figsize=(7, 6 if scored else 4), layout="constrained")
+    axes, *below = figure.subplots(2 if scored else 1, sharex=True, squeeze=False)[:, 0]
+    for name in (key for key in rows[0] if key.endswith("loss")):
+        marker = "." if len(rows) < 10 else None
+        axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=name, marker=marker)
+    axes.set_ylabel("loss")
+    axes.legend()
+    for lower in below:
+        lower.plot([row["epoch"] for row in scored], [row["frechet"] for row in scored], marker=".", color="black")
+        lower.set(ylabel="Fréchet distance", yscale="log")
+    for part in (axes, *below):
+        part.grid(alpha=0.3)
+    [axes, *below][-1].set_xlabel("epoch")
+    with whole(path) as part:
+        figure.savefig(part, dpi=100)

@@ -1,0 +1,1 @@
+"""The command line of a recipe, one module per action."""

@@ -1,0 +1,135 @@
+"""The action apply: translates new images with the trained generator of an image-to-image recipe.
+
+./run_recipe.sh pix2pix apply --input IMAGES --out FOLDER
+"""
+
+import dataclasses
+import itertools
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from keras import layers, ops
+
+from common import backend
+from common.base import pictures
+from common.base.arguments import parse
+from common.base.errors import InputError
+from common.base.files import refuse_existing, writing_to
+from common.base.paths import run_folder, shown
+from common.base.pictures import scale, unscale
+from common.base.ranges import Seed
+from common.training.trained_run import load_generator
+from data_prep import decode, folders
+
+SHEET = "before_after.png"  # the overview that apply writes
+SHEET_ROWS = 12  # maximum number of images in it
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyOptions:
+    """Options of the action apply."""
+
+    input: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """an image, or a folder of images, of any sizes"""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """folder for the translated images; each keeps the stem of its name"""
+    seed: Seed = 0  # random seed of the noise, if the generator has any
+    overwrite: bool = False
+    """replace files of the same name"""
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose generator is used; by default runs/RECIPE in the project"""
+
+
+def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda generator, options: generator):
+    """Translates images with the generator of a run.
+
+    Args:
+        name: string, the recipe.
+        arguments: list of strings, of the command line.
+        options_class: `ApplyOptions`, or a subclass of it with options of the recipe.
+        choose: function from the generator of the run and the options to the generator to use.
+
+    Raises:
+        InputError: if there is nothing to translate, or files of the user would be overwritten.
+    """
+    (options,) = parse(f"./run_recipe.sh {name} apply", "Translates images.", {"apply": options_class}, arguments)
+    files = outputs_of(options)
+    if not options.overwrite:
+        refuse_existing([*files.values(), options.out / SHEET])
+    backend.set_random_seed(options.seed)  # before layers with random seeds are created
+    generator = load_generator((options.run_folder or run_folder(name)) / "generator.keras", name)
+    generator = choose(generator, options)
+    done = (translate_file(generator, *paths) for paths in files.items())
+    done = (pair for pair in done if pair)
+    first = list(itertools.islice(done, SHEET_ROWS))
+    count = len(first) + sum(1 for _ in done)
+    if not count:
+        raise InputError(f"None of the {len(files)} files of {options.input} is an image that can be read.")
+    with writing_to(options.out / SHEET):
+        pictures.save_png(options.out / SHEET, pictures.pair_sheet(first))
+    print(f"{count} images in {shown(options.out)}; {SHEET} shows {len(first)} of them before and after.")
+
+
+def translate_file(generator, path, out):
+    """Translates an image file; returns the image before and after, or None if it cannot be read."""
+    try:
+        image = decode.read(path, channels=generator.input_shape[-1])
+    except decode.UnusableError as error:
+        print(f"Skipped {shown(path)}: it {error}.")
+        return None
+    translated = translate(generator, image)
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pictures.save_png(out, translated)
+    return image, translated
+
+
+def outputs_of(options):
+    """Returns a dictionary from the files to translate to their outputs."""
+    if options.input is None or options.out is None:
+        raise InputError("apply needs both: --input IMAGE_OR_FOLDER --out FOLDER.")
+    if not options.input.exists():
+        raise InputError(f"--input expects an image or a folder of images, but {options.input} does not exist.")
+    root = options.input if options.input.is_dir() else options.input.parent
+    if root.resolve() == options.out.resolve():
+        raise InputError(
+            f"--out is the folder of the input images, {root}; choose another, so that none is overwritten."
+        )
+    names = folders.find(root).names if options.input.is_dir() else [options.input.name]
+    if not names:
+        raise InputError(f"--input expects images, but {options.input} contains none.")
+    files = {root / name: (options.out / name).with_suffix(".png") for name in names}
+    if options.out / SHEET in files.values():
+        raise InputError(f"An image of {root} would become {SHEET}, the name of the overview; rename it.")
+    if len(set(files.values())) < len(files):
+        *_, twice = sorted(files.values(), key=list(files.values()).count)
+        raise InputError(f"Two images of {root} would both become {twice}; rename one, or translate them separately.")
+    return files
+
+
+def translate(generator, source):
+    """Returns the translation of one image, of the same size.
+
+    An image whose sides are not multiples of the generator's total stride is padded by reflection at its right and
+    lower edges, and the translation is cropped.
+
+    Args:
+        generator: `keras.Model` from images of any size to images, values in [-1, 1].
+        source: uint8 array `(height, width, channels)`.
+    """
+    height, width = source.shape[:2]
+    step = stride_of(generator)
+    # The smallest layer may itself use reflection padding, for which it needs two pixels.
+    padding = [(0, max(-side % step, 2 * step - side)) for side in (height, width)] + [(0, 0)]
+    image = scale(np.pad(source, padding, "reflect"))[np.newaxis]
+    # training=True for the dropout noise. Such a generator has no batch norm, which would use the image's statistics.
+    translated = ops.convert_to_numpy(ops.cast(generator(image, training=True), "float32"))[0]
+    return unscale(translated[:height, :width])
+
+
+def stride_of(generator):
+    """Returns the total stride of a generator's downsampling layers."""
+    return math.prod(layer.strides[0] for layer in generator.layers if isinstance(layer, layers.Conv2D))

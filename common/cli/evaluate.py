@@ -1,0 +1,127 @@
+"""The commands that print scores: of a run, of two folders of images, of two runs.
+
+./run_recipe.sh RECIPE evaluate          the samples of a run against held-out data
+./run_recipe.sh evaluate FOLDER FOLDER   images against images
+./run_recipe.sh compare RUN RUN          stored scores side by side, if they can be compared
+"""
+
+import dataclasses
+import functools
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import common.launch.quiet  # noqa: F401 (before Keras)
+
+# isort: split
+import tyro
+
+from common.base.arguments import fail, parse
+from common.base.errors import InputError
+from common.base.paths import run_folder, shown
+from common.base.ranges import Count, Seed
+from common.sampling import draw_samples
+from common.scoring import extractors
+from common.scoring.evaluator import PRINTED, Evaluator, Scores, evaluator_of, refuse_other_protocol, score_generator
+from common.scoring.extractors import ExtractorName
+from common.training.trained_run import load_generator, options_of, read_config
+from data_prep import images
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of the action evaluate."""
+
+    samples: Count = 10_000  # number of images to generate
+    split: Literal["test", "train"] = "test"
+    """the split of the data to compare with; data without a test split is used as a whole"""
+    extractor: ExtractorName = None
+    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
+    seed: Seed = 0  # random seed of the latents and the subsets
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose generator is used; by default runs/RECIPE in the project"""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureOptions:
+    """Options of the action evaluate of recipes with their own measure, which may add more."""
+
+    extractor: ExtractorName = None
+    """network whose features are compared; by default garments for the embedded data, else inception"""
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose generator is measured; by default runs/RECIPE in the project"""
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderOptions:
+    """Options of evaluate for two folders."""
+
+    extractor: ExtractorName = None
+    """network whose features are compared; by default inception"""
+    seed: Seed = 0  # random seed of the subsets
+
+
+def evaluate_action(name, arguments):
+    """Scores the samples of a run, prints the scores and stores them in the run folder."""
+    command = f"./run_recipe.sh {name} evaluate"
+    (options,) = parse(command, evaluate_action.__doc__, {"evaluate": EvaluateOptions}, arguments)
+    folder = options.run_folder or run_folder(name)
+    generator = load_generator(folder / "generator.keras", name)
+    config = read_config(folder / "config.json")
+    evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
+    draw = functools.partial(draw_samples, generator)
+    scores = score_generator(evaluator, generator, draw, options.samples, options.seed, config.get("ema", 0))
+    report_scores(scores, folder, f"{name}, {shown(folder)}")
+
+
+def report_scores(scores, folder, head):
+    """Stores scores in the folder of a run, and prints them under a headline."""
+    scores.write(folder / "scores.json")
+    print(f"{head}\n{scores.text()}\nStored in {shown(folder / 'scores.json')}")
+
+
+def evaluate_folders(arguments):
+    """Scores the images of the second folder against those of the first."""
+    if len(arguments) < 2 or any(path.startswith("-") for path in arguments[:2]):
+        raise InputError("Expected: ./run_recipe.sh evaluate FOLDER_OF_REAL FOLDER_OF_FAKE [--extractor NAME]")
+    real, fake = map(Path, arguments[:2])
+    command = "./run_recipe.sh evaluate FOLDER FOLDER"
+    (options,) = parse(command, evaluate_folders.__doc__, {"evaluate": FolderOptions}, arguments[2:])
+    extractor = extractors.load(options.extractor or extractors.INCEPTION)
+    both = [read_folder(path, extractor) for path in (real, fake)]
+    evaluator = Evaluator(extractor, both[0], str(real), "whole", options.seed)
+    scores = evaluator(len(both[1]), lambda rows: both[1][both[1].usable(rows)], f"files of {fake}")
+    print(f"{fake} against {real}\n{scores.text()}")
+
+
+def read_folder(path, extractor):
+    """Returns the images of a folder at the input size of an extractor, decoded batch by batch."""
+    height, width = extractor.size
+    size = f"{width}x{height}"
+    options = images.ImageOptions(data=path, size=size, channels=str(extractor.channels), fit="stretch")
+    if not path.is_dir():
+        raise InputError(f"{path} is not a folder; evaluate compares two folders of images.")
+    return images.load_folder(path, options, memory=0).images
+
+
+def compare_runs(arguments):
+    """Prints the stored scores of two runs side by side."""
+    if len(arguments) != 2:
+        raise InputError("Expected: ./run_recipe.sh compare RUN_FOLDER RUN_FOLDER")
+    first, second = (Scores.read(path / "scores.json" if path.is_dir() else path) for path in map(Path, arguments))
+    refuse_other_protocol(first, second)
+    for name, (label, better) in PRINTED.items():
+        if name in first.values and name in second.values:
+            note = f"   ({better} is better)" if better else ""
+            print(f"  {label:<30} {first.values[name]:>10.4g} {second.values[name]:>10.4g}{note}")
+
+
+if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv):
+        sys.exit(print(__doc__))
+    try:
+        {"evaluate": evaluate_folders, "compare": compare_runs}[sys.argv[1]](sys.argv[2:])
+    except InputError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

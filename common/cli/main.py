@@ -1,0 +1,148 @@
+"""The command line of a recipe: options, actions, and errors in one sentence."""
+
+import contextlib
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import keras
+import tyro
+
+from common.base.arguments import fail, parse
+from common.base.errors import InputError
+from common.base.paths import run_folder, shown
+from common.base.ranges import Range
+from common.cli.evaluate import evaluate_action
+from common.cli.sample import sample_action
+from common.scoring.evaluator import evaluator_in_training
+from common.scoring.extractors import ExtractorName
+from common.training import devices
+from common.training.run import Run, command_line
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Options of every recipe: how and where to train."""
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """folder that the run is written to and resumed from; by default runs/RECIPE in the project"""
+    restart: bool = False
+    """start over; an earlier run in the folder is moved aside, never deleted"""
+    evaluate_every: Annotated[int, Range(0)] = 0
+    """score 5,000 samples every N epochs, for log.csv and losses.png, and keep the best epoch; 0 is never"""
+    patience: Annotated[int, Range(0)] = 0
+    """stop after N of these evaluations without a better score; 0 is never"""
+    extractor: ExtractorName = None
+    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
+    tensorboard: bool = False
+    """also write logs for TensorBoard into the run folder"""
+    backend: Literal["tensorflow", "jax", "torch"] = keras.backend.backend()
+    """the framework to train with; installed if missing"""
+    policy: Annotated[str, tyro.conf.arg(metavar="{float32,mixed_bfloat16}")] = "float32"
+    """Keras dtype policy of the networks"""
+    spread: devices.DeviceOptions = devices.DeviceOptions()
+    """devices and machines that share each batch; see docs/scaling.md"""
+
+
+def main(train, config_class, package, actions=None):
+    """Runs `train` or an action, as given on the command line. Called at the end of a recipe's `train.py`.
+
+    An `InputError` ends the program with one sentence and exit code 2; Ctrl-C with exit code 130.
+
+    Args:
+        train: function `(config, run)`.
+        config_class: frozen dataclass with a default for every field, among them `epochs`.
+        package: string, `__package__` of the recipe: its last part names the run folder.
+        actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample` and
+            `evaluate`; None removes an action.
+    """
+    name = package.split(".")[-1]
+    actions = {"sample": sample_action, "evaluate": evaluate_action, **(actions or {})}
+    actions = {action: function for action, function in actions.items() if function}
+    arguments = sys.argv[1:]
+    try:
+        action = arguments[0] if arguments and not arguments[0].startswith("-") else None
+        if action is None:
+            train_run(name, train, config_class, arguments, actions)
+        elif action in actions:
+            actions[action](name, arguments[1:])
+        else:
+            raise InputError(
+                f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
+            )
+    except InputError as error:
+        devices.end(fail(error))
+    except KeyboardInterrupt:
+        print("\nStopped. The finished epochs are stored: the same command continues after them.")
+        devices.end(130)
+
+
+def train_run(name, train, config_class, arguments, actions):
+    options, config = parse(
+        f"./run_recipe.sh {name}", description(), {"run": RunOptions, "recipe": config_class}, arguments
+    )
+    set_policy(options.policy)
+    if options.backend != keras.backend.backend():
+        raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
+    if options.patience and not options.evaluate_every:
+        raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
+    devices.join(options.spread)
+    with devices.ending_together(), devices.own_folder(options.run_folder or run_folder(name)) as folder:
+        count = devices.device_count(options.spread)
+        with contextlib.closing(Run(folder, name, config, options.restart, options.tensorboard)) as run:
+            if run.is_finished:
+                done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."
+                print(f"{done} Train longer with --epochs, or start over with --restart.")
+                return
+            run.patience = options.patience
+            run.device_count = count
+            if options.evaluate_every:
+                # Loaded before `train` sets the seed, so that building it does not shift the random numbers.
+                run.evaluation = (options.evaluate_every, evaluator_in_training(config, options.extractor))
+            with devices.spread(count):
+                train(config, run)
+            run.finish()
+            report(name, run, options.run_folder, actions)
+
+
+def report(name, run, folder, actions):
+    """Prints what was written, and what to do next."""
+    use = {
+        "sample": f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png",
+        "apply": f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER",
+    }
+    where = f" --run-folder {folder}" if folder else ""
+    print(
+        f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md\n"
+        f"{''.join(f'{line}{where}{chr(10)}' for action, line in use.items() if action in actions)}"
+        f"Train more: {train_on(2 * run.config.epochs)}\n"
+        f"Your own:   ./run_recipe.sh new my_gan --from {name}"
+    )
+    if run.tensorboard:
+        print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
+
+
+def train_on(epochs):
+    """Returns the command that trains this run for more epochs, with all of its other options."""
+    kept = iter(shlex.split(command_line()))
+    options = [
+        option
+        for option in kept
+        if option != "--restart" and not option.startswith("--epochs=") and not (option == "--epochs" and next(kept))
+    ]
+    return shlex.join([*options, "--epochs", str(epochs)])
+
+
+def description():
+    return (sys.modules["__main__"].__doc__ or "").split("\n")[0]
+
+
+def set_policy(policy):
+    if policy not in ("float32", "mixed_bfloat16"):
+        raise InputError(
+            f"--policy must be float32 or mixed_bfloat16, but is {policy!r}; "
+            "float16 needs loss scaling, which Keras does not offer for two losses."
+        )
+    keras.config.set_dtype_policy(policy)

@@ -1,0 +1,1 @@
+"""What runs before a recipe: the table of recipes, the environment, containers."""

@@ -1,0 +1,189 @@
+"""The virtual environment of the project: created if missing, repaired if broken, extended on request.
+
+    python -m common.launch.environment [GROUP ...]       installs groups of pyproject.toml, and what all recipes need
+    python -m common.launch.environment --check GROUP     exit code 0 if the group is installed
+    python -m common.launch.environment --python          prints the environment's Python
+
+Imports only the standard library, because it runs before anything is installed.
+"""
+
+import fcntl
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+from common.base.errors import InputError
+from common.base.paths import PROJECT
+
+VENV = Path(os.environ.get("GAN_COOKBOOK_VENV", PROJECT / ".venv"))
+PYTHON = VENV / "bin" / "python"
+BASE = "base"
+GIGABYTES = {BASE: 0.6, "tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8}
+
+
+def requirements(group):
+    """Returns the pinned requirements of a group in pyproject.toml."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = {BASE: project["dependencies"], **project["optional-dependencies"]}
+    return groups[group]
+
+
+def gpu():
+    """Returns the name of the first NVIDIA GPU, or None."""
+    if sys.platform != "linux" or not shutil.which("nvidia-smi"):
+        return None
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
+    names = answer.stdout.strip().splitlines()
+    return names[0] if answer.returncode == 0 and names else None
+
+
+def group_of(backend):
+    """Returns the group that installs a backend: the smallest build that suits this machine."""
+    return f"{backend}-gpu" if backend in ("tensorflow", "jax") and gpu() else backend
+
+
+def ensure(groups):
+    """Installs groups into the environment, if missing, and prints a line for every slow step.
+
+    Raises:
+        InputError: if Python cannot create environments, the disk is full, or pip fails.
+    """
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = (VENV.parent / f".{VENV.name}.lock").open("w")
+    except OSError as error:
+        raise InputError(
+            f"{VENV.parent} cannot be written ({error.strerror}); "
+            "choose another location: GAN_COOKBOOK_VENV=/path/to/venv"
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits until the first one has installed
+        if not starts():
+            create()
+        for group in [BASE, *groups]:
+            if not is_installed(group):
+                install(group)
+
+
+def starts():
+    """Returns whether the environment has a working Python, of the version that created it, with pip."""
+    command = [PYTHON, "-c", "import pip, sys; print(sys.prefix)"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def create():
+    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+        raise InputError(
+            f"{sys.executable} has no venv module; install it (on Debian and Ubuntu: apt install python3-venv), "
+            "or name another Python: PYTHON=/path/to/python3.12 ./run_recipe.sh"
+        )
+    with step(f"{'Repairing' if VENV.exists() else 'Making'} the environment {VENV.name}"):
+        run([sys.executable, "-m", "venv", "--clear", VENV], "make the environment")
+
+
+def stamp(group):
+    return VENV / f"installed-{group}.json"
+
+
+def is_installed(group):
+    """Returns whether a group was installed with its current requirements, and is still complete."""
+    try:
+        stored = json.loads(stamp(group).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return stored["requirements"] == requirements(group) and all(is_whole(name) for name in stored["distributions"])
+
+
+def site_packages():
+    return next(VENV.glob("lib/python*/site-packages"), VENV)
+
+
+def distributions():
+    return sorted(path.name for path in site_packages().glob("*.dist-info"))
+
+
+def is_whole(distribution):
+    """Returns whether a distribution has its list of files and the first of its modules."""
+    record = site_packages() / distribution / "RECORD"
+    if not record.is_file():
+        return False
+    with record.open(encoding="utf-8") as file:
+        modules = (line.split(",")[0] for line in file if line.split(",")[0].endswith(".py"))
+        first = next((module for module in modules if not module.startswith("..")), None)
+    return first is None or (site_packages() / first).is_file()
+
+
+def install(group):
+    needed = GIGABYTES.get(group, 0.1)
+    free = shutil.disk_usage(VENV).free / 1e9
+    if free < needed:
+        raise InputError(
+            f"{group} needs about {needed:g} GB in {VENV}, and {free:.1f} GB are free; "
+            "make room, or choose another location: GAN_COOKBOOK_VENV=/path/to/venv"
+        )
+    broken = [name.split("-")[0] for name in distributions() if not is_whole(name)]
+    for name in [*broken, *(["tensorflow_cpu"] if group == "tensorflow-gpu" else [])]:
+        forget(name)
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    with step(f"Installing {group} (about {needed:g} GB, minutes on a slow network)"):
+        run([*pip, "--constraint", PROJECT / "constraints.txt", *requirements(group)], f"install {group}")
+    stored = {"requirements": requirements(group), "distributions": distributions()}
+    stamp(group).write_text(json.dumps(stored), encoding="utf-8")
+
+
+def forget(name):
+    """Removes the metadata of a distribution, so that pip installs it again."""
+    for path in site_packages().glob(f"{name}-*.dist-info"):
+        shutil.rmtree(path)
+
+
+def run(command, purpose):
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        lines = [line for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+        errors = [line for line in lines if line.lower().startswith("error")] or lines or ["no message"]
+        raise InputError(f"Could not {purpose} ({errors[-1].strip()}); check the network and run the command again.")
+
+
+class step:  # noqa: N801 (used like a function)
+    """Prints what is being done, and then its duration."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def __enter__(self):
+        print(f"{self.what} …", end=" ", flush=True)
+        self.start = time.monotonic()
+
+    def __exit__(self, *error):
+        print("failed" if error[0] else f"{time.monotonic() - self.start:.0f} s", flush=True)
+
+
+def main(arguments):
+    if arguments == ["--python"]:
+        print(PYTHON)
+    elif arguments[:1] == ["--check"]:
+        return not is_installed(group_of(arguments[1]))
+    else:
+        ensure([group_of(name) for name in arguments])
+        print(f"The environment {VENV} is ready: Python {platform.python_version()}, {', '.join(arguments) or BASE}.")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,268 @@
+"""Scores samples against data, and records the protocol of each score."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from common.base.errors import InputError
+from common.base.files import whole
+from common.base.pictures import unscale
+from common.base.renamed import renamed
+from common.sampling import class_count_of, draw_latents, latent_dim_of
+from common.scoring import extractors, metrics
+from data_prep import images
+
+PRINTED = {  # name of a score: its label, and which direction is better
+    "frechet": ("Fréchet distance", "lower"),
+    "kernel": ("kernel distance", "lower"),
+    "kernel_std": ("  its standard deviation", ""),
+    "precision": ("precision", "higher"),
+    "recall": ("recall", "higher"),
+    "density": ("density", "higher"),
+    "coverage": ("coverage", "higher"),
+    "modes": ("classes covered", "higher"),
+    "label_entropy": ("label entropy, nats", ""),
+    "kl": ("KL to the labels of the data", "lower"),
+    "l1": ("L1 to the target", "lower"),
+    "ssim": ("structural similarity to the target", "higher"),
+    "accuracy": ("samples of the class asked for", "higher"),
+}
+CHUNK = 1000  # images in memory at a time
+MANIFOLD = 10_000  # maximum number of features in scores that compare all pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How a score was computed. Scores of different protocols are different quantities."""
+
+    extractor: str  # name of the extractor
+    weights: str  # digest of its weights
+    data: str  # what the samples are compared with
+    split: str
+    real_count: int
+    fake_count: int
+    resizer: str
+    values: str  # range of the extractor's input
+    seed: int  # of the latents and of the subsets
+    generator: str  # "averaged" or "raw" weights, or the origin of image files
+
+
+class Scores:
+    """Scores with their protocol.
+
+    Args:
+        values: dictionary from the names of `PRINTED` to floats.
+        protocol: `Protocol`.
+    """
+
+    def __init__(self, values, protocol):
+        self.values = values
+        self.protocol = protocol
+
+    def write(self, path):
+        """Writes scores and protocol into one JSON file."""
+        with whole(path) as part:
+            stored = {"scores": self.values, "protocol": dataclasses.asdict(self.protocol)}
+            part.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path):
+        """Returns what `write` stored.
+
+        Raises:
+            InputError: if the file is missing or contains something else.
+        """
+        try:
+            stored = renamed(json.loads(Path(path).read_text("utf-8")))
+            return cls(stored["scores"], Protocol(**stored["protocol"]))
+        except FileNotFoundError as error:
+            raise InputError(f"There is no {path} yet; make it with the action evaluate.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} holds no scores ({error}); compute new ones with the action evaluate.") from error
+
+    def text(self):
+        """Returns the scores and the protocol as lines of text."""
+        lines = [
+            f"  {label:<30} {self.values[name]:.4g}{f'   ({better} is better)' if better else ''}"
+            for name, (label, better) in PRINTED.items()
+            if name in self.values
+        ]
+        lines += [f"  {name:<30} {value:.4g}" for name, value in self.values.items() if name not in PRINTED]
+        facts = (f"{name} {value}" for name, value in dataclasses.asdict(self.protocol).items())
+        return "\n".join([*lines, f"  of: {', '.join(facts)}"])
+
+
+def refuse_other_protocol(first, second):
+    """Raises an `InputError` that names the differing fields if the protocols of two `Scores` differ."""
+    a, b = dataclasses.asdict(first.protocol), dataclasses.asdict(second.protocol)
+    differing = [f"{name} is {a[name]!r} and {b[name]!r}" for name in a if a[name] != b[name]]
+    if differing:
+        raise InputError(f"These scores cannot be compared: {'; '.join(differing)}. Compute both under one protocol.")
+
+
+class Evaluator:
+    """Compares samples with data, whose features are computed only once.
+
+    Args:
+        extractor: `extractors.Extractor`.
+        real: uint8 images, indexed like an array by arrays of indices.
+        data: string, description of the images.
+        split: string, of the data.
+        seed: integer, of the subsets.
+        labels: integer array, the classes of the images in the numbering of the extractor, for conditional generators;
+            or None.
+    """
+
+    def __init__(self, extractor, real, data, split, seed=0, labels=None):
+        self.extractor = extractor
+        self.real = self._features(len(real), lambda rows: real[rows])
+        self.labels = labels
+        self.facts = {"data": data, "split": split, "seed": seed}
+
+    def __call__(self, count, draw, generator, wanted=None):
+        """Returns the `Scores` of samples.
+
+        Args:
+            count: integer, number of samples.
+            draw: function from an array of indices below `count` to uint8 images.
+            generator: string, for the protocol.
+            wanted: integer array `(count,)`, the requested classes, or None.
+        """
+        real, fake = self.real, self._features(count, draw)
+        seed = self.facts["seed"]
+        values = {"frechet": metrics.frechet_distance(real.moments, fake.moments)}
+        values["kernel"], values["kernel_std"] = metrics.kernel_distance(real.features, fake.features, seed=seed)
+        same = min(len(real.features), len(fake.features))  # radii shrink with the number of features
+        if same <= metrics.NEIGHBOURS:
+            raise InputError(f"Scores need more than {metrics.NEIGHBOURS} images on both sides, but one has {same}.")
+        values.update(metrics.manifold_scores(real.features[:same], fake.features[:same]))
+        if self.extractor.has_classes:
+            values.update(metrics.class_scores(real.labels, fake.labels, self.extractor.class_count))
+        if wanted is not None and self.labels is not None and self.extractor.has_classes:
+            values.update(self._by_class(fake, wanted))
+        protocol = Protocol(
+            extractor=self.extractor.name,
+            weights=self.extractor.digest,
+            real_count=real.moments.count,
+            fake_count=count,
+            resizer=self.extractor.RESIZER,
+            values=self.extractor.VALUES,
+            generator=generator,
+            **self.facts,
+        )
+        return Scores(values, protocol)
+
+    def _by_class(self, fake, wanted):
+        """Returns the share of samples of the requested class, and the Fréchet distance of each class."""
+        values = {"accuracy": float((fake.labels == wanted).mean())}
+        for label in np.unique(wanted):
+            of_real, of_fake = self.labels[self.real.rows] == label, wanted[fake.rows] == label
+            if min(of_real.sum(), of_fake.sum()) > 1:
+                distance = metrics.frechet_distance(self.real.features[of_real], fake.features[of_fake])
+                values[f"frechet of {self.extractor.name_of(label)}"] = distance
+        return values
+
+    def _features(self, count, images):
+        """Returns the moments of all features, and at most `MANIFOLD` of the features, chosen at random."""
+        moments, kept, labels = metrics.Moments(), [], []
+        chosen = np.sort(np.random.default_rng(0).permutation(count)[:MANIFOLD])
+        for start in range(0, count, CHUNK):
+            rows = np.arange(start, min(start + CHUNK, count))
+            features, classes = self.extractor(images(rows))
+            moments.add(features)
+            kept.append(features[np.isin(rows, chosen)])
+            labels.append(classes)
+        order = np.random.default_rng(1).permutation(len(chosen))  # the data may be sorted by class
+        labels = np.concatenate(labels) if self.extractor.has_classes else None
+        return Features(moments, np.concatenate(kept)[order], chosen[order], labels)
+
+
+@dataclasses.dataclass
+class Features:
+    """The features of a set of images."""
+
+    moments: metrics.Moments
+    features: np.ndarray  # of at most MANIFOLD images, in a random order
+    rows: np.ndarray  # indices of these images
+    labels: np.ndarray | None
+
+
+def evaluator_of(options, extractor=None, split="test", seed=0):
+    """Returns the `Evaluator` that compares with the data of `ImageOptions`."""
+    default = {"mnist": "digits", "cifar10": extractors.INCEPTION}.get(options.dataset, "garments")
+    name = extractor or (extractors.INCEPTION if options.data else default)
+    found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
+    described = str(options.data) if options.data else options.dataset
+    described += f", {' '.join(options.classes)}" if options.classes else ""
+    part = split if images.has_splits(options) else "whole"
+    extractor = extractors.load(name)
+    labels = found.labels if found.class_names == extractor.class_names else None
+    return Evaluator(extractor, found.images, described, part, seed, labels)
+
+
+def evaluator_in_training(config, extractor):
+    """Returns the `Evaluator` for the callback `Evaluate`, from a recipe's configuration."""
+    if not hasattr(config, "images"):
+        raise InputError(
+            "--evaluate-every scores single images; this recipe has a measure of its own: its action evaluate."
+        )
+    return evaluator_of(config.images, extractor)
+
+
+def score_generator(evaluator, generator, sample, count, seed, ema):
+    """Returns the `Scores` of a generator's samples of fixed latents.
+
+    Args:
+        evaluator: `Evaluator`.
+        generator: built `keras.Model`, which determines the shape of the latents and the number of classes.
+        sample: function from latents and labels (or None) to samples in [-1, 1].
+        count: integer, number of samples.
+        seed: integer, of the latents.
+        ema: momentum of the averaged weights, or 0 for raw weights.
+    """
+    latents = draw_latents(count, latent_dim_of(generator), seed)
+    wanted = wanted_classes(generator, count)
+    return evaluator(count, drawn_by(sample, latents, wanted), "averaged" if ema else "raw", wanted)
+
+
+def drawn_by(sample, latents, labels=None):
+    """Returns the `draw` of an `Evaluator` for a function from latents and labels to samples in [-1, 1]."""
+    return lambda rows: unscale(sample(latents[rows], None if labels is None else labels[rows]))
+
+
+def wanted_classes(generator, count):
+    """Returns labels for a conditional generator, each class equally often; None for an unconditional one."""
+    classes = class_count_of(generator)
+    return np.arange(count, dtype="int32") % classes if classes else None
+
+
+def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
+    """Returns the Fréchet distances of several sets of images to real ones, if computable, and their protocol.
+
+    Args:
+        real: uint8 array of images.
+        kinds: dictionary from names to uint8 arrays of images, of equal length.
+        data: string, description of the real images.
+        extractor: string, see `extractors.load`; None for the default one, whose errors are printed, not raised.
+        is_embedded: bool, whether the real images are the embedded garments.
+        seed: integer, for the protocol.
+
+    Returns:
+        dictionary from names to floats, empty if they cannot be computed; and a `Protocol`.
+    """
+    count = min(map(len, kinds.values()))
+    try:
+        if min(len(real), count) < 2:
+            raise InputError("The Fréchet distance needs at least two held-out images of each kind; add more images.")
+        usual = "garments" if is_embedded else extractors.INCEPTION
+        evaluator = Evaluator(extractors.load(extractor or usual), real, data, "test", seed)
+    except InputError as error:
+        if extractor:
+            raise
+        print(f"Without Fréchet distance: {error}")
+        return {}, Protocol("none", "", data, "test", len(real), count, "none", "[-1, 1]", seed, "raw")
+    scores = {name: evaluator(count, lambda rows, each=each: each[rows], "raw") for name, each in kinds.items()}
+    *_, last = scores.values()
+    return {name: each.values["frechet"] for name, each in scores.items()}, last.protocol

@@ -1,0 +1,122 @@
+"""Networks whose features the metrics compare: two small ones of the project, InceptionV3, or a user's own model."""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import tyro
+
+from common.base.errors import InputError
+from common.base.pictures import scale
+from data_prep import decode
+
+FOLDER = Path(__file__).parent / "weights"
+TRAINED = ("garments", "digits")  # by common/scoring/train_extractor.py
+INCEPTION = "inception"
+BATCH_SIZE = 250
+
+ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="garments|digits|inception|FILE")]
+
+
+class Extractor:
+    """A fixed network that maps images to features, and optionally to classes.
+
+    Args:
+        name: string, as given to `--extractor`.
+        model: Keras model of images `(batch, height, width, channels)` in [-1, 1]. If it has a layer "features", its
+            outputs are class logits; otherwise its outputs are the features.
+        class_names: sequence of strings.
+
+    Attributes:
+        digest: string, first digits of the SHA-256 of its weights.
+        size: `(height, width)` of its input; other images are resized by area averaging or interpolation.
+        has_classes: bool; and `class_count`, how many.
+    """
+
+    RESIZER = "OpenCV, area or cubic, stretched"
+    VALUES = "[-1, 1]"
+
+    def __init__(self, name, model, class_names=()):
+        self.name = name
+        self.class_names = tuple(class_names)
+        self.size, self.channels = tuple(model.input_shape[1:3]), model.input_shape[3]
+        self.digest = digest_of(model)
+        self.has_classes = any(layer.name == "features" for layer in model.layers)
+        outputs = [model.get_layer("features").output] if self.has_classes else []
+        self.class_count = model.output_shape[-1] if self.has_classes else 0
+        self._model = keras.Model(model.input, [*outputs, *model.outputs])
+
+    def name_of(self, label):
+        """Returns the name of a class, or its number if the classes have no names."""
+        return self.class_names[label] if self.class_names else str(label)
+
+    def __call__(self, images):
+        """Returns features `(count, dimensions)` as float64, and classes `(count,)` or None.
+
+        Args:
+            images: uint8 array `(count, height, width, 1 or 3)` of any size.
+        """
+        parts = [self._of_batch(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
+        features, labels = zip(*parts, strict=True)
+        return np.concatenate(features), np.concatenate(labels) if self.has_classes else None
+
+    def _of_batch(self, images):
+        fitted = [decode.resize(decode.with_channels(image, self.channels), self.size, "stretch") for image in images]
+        # Not `predict`: in training on several devices, each of them would compute the same.
+        found = keras.tree.flatten(self._model(scale(np.stack(fitted)), training=False))
+        features, *logits = map(keras.ops.convert_to_numpy, found)
+        features = features.astype(np.float64).reshape(len(images), -1)
+        return features, logits[0].argmax(axis=1) if self.has_classes else None
+
+
+def digest_of(model):
+    """Returns the first digits of the SHA-256 of all weights of a model, in their order."""
+    digest = hashlib.sha256()
+    for variable in model.weights:  # `variables` also has the states of random seeds, which differ in each loaded model
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).tobytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def load(name):
+    """Returns the `Extractor` of a name.
+
+    Args:
+        name: "garments" (Fashion-MNIST) or "digits" (MNIST), which come with the project; "inception": InceptionV3 of
+            `keras.applications`, downloaded on demand. It is not the network of TensorFlow's FID, so its distances are
+            comparable only among themselves. Or the path of a Keras model file, opened in safe mode.
+
+    Raises:
+        InputError: if there is no such extractor, or it cannot be opened or downloaded.
+    """
+    if name in TRAINED:
+        facts = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+        return Extractor(name, keras.saving.load_model(FOLDER / f"{name}.keras", compile=False), facts["class_names"])
+    if name == INCEPTION:
+        return Extractor(name, inception())
+    if not Path(name).is_file():
+        raise InputError(
+            f"There is no extractor {name!r}; there are {', '.join(TRAINED)}, {INCEPTION}, or a .keras file."
+        )
+    try:
+        return Extractor(Path(name).name, keras.saving.load_model(name, compile=False))
+    except Exception as error:  # Keras raises various exceptions for a file that is not a model
+        raise InputError(f"{name} cannot be opened as a Keras model of images ({first_line(error)}).") from error
+
+
+def inception():
+    try:
+        return keras.applications.InceptionV3(include_top=False, pooling="avg", input_shape=(299, 299, 3))
+    except Exception as error:  # Keras raises a plain Exception when a download fails
+        raise InputError(
+            f"InceptionV3 could not be downloaded ({first_line(error)}); get its weights (notop) by hand, put them "
+            "into ~/.keras/models, or use --extractor garments."
+        ) from error
+
+
+def first_line(error):
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

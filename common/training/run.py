@@ -1,0 +1,318 @@
+"""The folder of a run: its configuration, the files that training writes, and how a stopped run continues."""
+
+import dataclasses
+import fcntl
+import itertools
+import json
+import os
+import platform
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from common import backend
+from common.base import pictures
+from common.base.errors import InputError
+from common.base.files import whole
+from common.base.paths import shown
+from common.base.renamed import renamed
+from common.sampling import GRID_COUNT, fixed_samples
+from common.training import callbacks, checkpoint, devices
+from common.training.trained_run import grids_of
+
+SPARE_BYTES = 50e6  # for sample grids, plots and logs
+CONTINUED_FROM = ("config.json", "checkpoint.npz", "log.csv", "scores.json", "best_scores.json")
+
+
+class Run:
+    """One training run and its folder.
+
+    A recipe's `train` calls `set_random_seed` and `fit`; the command line does the rest.
+
+    Args:
+        folder: path, created if missing.
+        name: string, the recipe.
+        config: frozen dataclass with a field `epochs` and, optionally, `seed`.
+        restart: bool, whether to move an earlier run in this folder aside.
+        tensorboard: bool, whether to write logs for TensorBoard.
+
+    Raises:
+        InputError: if the folder cannot be written, or contains other files or a run with another configuration.
+    """
+
+    def __init__(self, folder, name, config, restart=False, tensorboard=False):
+        self.folder = Path(folder)
+        self.name = name
+        self.config = config
+        self.checkpoint = self.folder / "checkpoint.npz"
+        self.tensorboard = tensorboard
+        self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate` to score while training
+        self.patience = 0  # evaluations without a better score after which training ends; 0 for never
+        self.device_count = 1  # devices of this host that share each batch
+        self.identity = {
+            "recipe": name,
+            "backend": keras.backend.backend(),
+            "policy": keras.config.dtype_policy().name,
+            **as_json(config),
+        }
+        self._refuse_files_of_others()
+        self._make_and_lock()
+        if restart and (self.folder / "config.json").exists():
+            self._move_aside()
+        devices.refuse_differing("its options or its versions", self._shared_identity())
+        devices.copy_from_first(self.folder, CONTINUED_FROM)
+        self._read()
+
+    # Opening ----------------------------------------------------------------------------------------------------
+
+    def _refuse_files_of_others(self):
+        has_files = self.folder.is_dir() and any(not item.name.startswith(".") for item in self.folder.iterdir())
+        if has_files and not (self.folder / "config.json").exists():
+            raise InputError(
+                f"{self.folder} contains files but no run (no config.json), and is not overwritten; "
+                "choose another --run-folder."
+            )
+
+    def _make_and_lock(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise InputError(
+                f"The run folder {self.folder} cannot be written ({error.strerror}); choose another with --run-folder."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"Another process is training in {self.folder}; wait for it, or choose another --run-folder."
+            ) from error
+
+    def _move_aside(self):
+        """Renames the folder to the first unused name of `NAME.old1`, `NAME.old2` …, and creates a new one."""
+        names = (self.folder.with_name(f"{self.folder.name}.old{number}") for number in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        self.folder.rename(aside)
+        print(f"The earlier run is now in {shown(aside)}.")
+        self._lock.close()
+        self._make_and_lock()
+
+    def _read(self):
+        path = self.folder / "config.json"
+        try:
+            stored = renamed(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); start over with --restart.") from error
+        self.finished_epochs = stored.pop("finished_epochs", 0)
+        if not self.is_new:
+            self._refuse_other_config(stored)
+
+    def _refuse_other_config(self, stored):
+        before = {**as_json(type(self.config)()), **stored}  # options added since then had their defaults
+        differing = [
+            f"{key} was {before.get(key)!r} and is {self.identity.get(key)!r}"
+            for key in {**before, **self.identity}
+            if key != "epochs" and before.get(key) != self.identity.get(key)
+        ]
+        if differing:
+            raise InputError(
+                f"{self.folder} contains a run with another configuration ({'; '.join(differing)}): repeat its options "
+                "to continue it, start over with --restart (moves the old run aside), or choose another --run-folder."
+            )
+
+    def _store(self):
+        with whole(self.folder / "config.json") as part:
+            part.write_text(json.dumps({**self.identity, "finished_epochs": self.finished_epochs}, indent=2) + "\n")
+
+    def close(self):
+        """Unlocks the folder for other processes, and for other runs of this process."""
+        self._lock.close()
+
+    @property
+    def is_new(self):
+        """Whether no epoch is stored yet, so that work before the first epoch, such as pre-training, is still to do."""
+        return not self.checkpoint.exists()
+
+    @property
+    def is_finished(self):
+        return self.finished_epochs >= self.config.epochs or self._is_stalled()
+
+    def _is_stalled(self):
+        return bool(self.patience) and callbacks.is_stalled(callbacks.read_log(self.folder / "log.csv"), self.patience)
+
+    def set_random_seed(self):
+        """Seeds the initial weights, and all other draws without a seed of their own, with the config's `seed`."""
+        backend.set_random_seed(self.config.seed)
+
+    # While training ---------------------------------------------------------------------------------------------
+
+    def fit(self, gan, batches, draw=None, columns=None, show=None, controls=()):
+        """Calls `gan.fit` from the epoch after the last finished one, and writes into the run folder.
+
+        - Before training: `config.json`, `data.png`, and `skipped.csv` if files were skipped (updated during training).
+        - After every epoch: `samples/epoch_*.png`, `losses.png`, `log.csv`, `generator.keras`, `checkpoint.npz`.
+        - With `--evaluate-every`: `scores.json`, and `best_generator.keras`, `best_checkpoint.npz` and
+          `best_scores.json` of the best epoch.
+        - With `--tensorboard`: `tensorboard/`.
+
+        After training, `finish` writes `training.gif` and `README.md`.
+
+        Args:
+            gan: a compiled `GAN`.
+            batches: `Batches`. They are shuffled by seed and epoch, so Keras must not shuffle. Each host takes its part
+                of every batch.
+            draw, columns, controls: see `callbacks`.
+            show: see `resume`.
+
+        Raises:
+            InputError: if a batch cannot be divided equally among the devices, or the hosts have different data.
+        """
+        devices.refuse_uneven(batches, gan, self.device_count)
+        devices.refuse_differing("its data", batches.sizes)
+        batches.shard = backend.hosts()
+        return gan.fit(
+            batches,
+            initial_epoch=self.resume(gan, batches, show),
+            epochs=self.config.epochs,
+            shuffle=False,
+            callbacks=self.callbacks(batches, draw, columns, controls),
+            verbose=self.verbose,
+        )
+
+    def resume(self, gan, batches, show=None):
+        """Starts the run, or restores its last finished epoch; returns the number of finished epochs.
+
+        Writes `config.json` and `data.png`, the training data after preprocessing.
+
+        Args:
+            gan: a compiled `GAN`, whose state is restored.
+            batches: `Batches` that `fit` gets.
+            show: function from the batches to images in [-1, 1] for `data.png`; by default the samples themselves.
+        """
+        refuse_full_disk(self.folder, gan)
+        self._store()  # only now, so that a failed start leaves no run behind
+        pictures.save_png(self.folder / "data.png", pictures.grid((show or first_images)(batches)))
+        if self.is_new:
+            return 0
+        epoch = checkpoint.load(self.checkpoint, gan)
+        print(f"Continuing {shown(self.folder)} after epoch {epoch}.")
+        return epoch
+
+    def callbacks(self, batches, draw=None, columns=None, controls=()):
+        """Returns the Keras callbacks that write the run folder.
+
+        Args:
+            batches: `Batches` that `fit` gets.
+            draw: function from the GAN to images in [-1, 1] for the grid of an epoch; by default the samples of fixed
+                latents.
+            columns: integer or None, columns of the grid.
+            controls: callbacks that change the training, such as those of `controls`.
+        """
+        seed = getattr(self.config, "seed", 0)
+        return [
+            callbacks.StopOnInterrupt(),
+            callbacks.DataEpoch(batches),
+            callbacks.Throughput(batches.batch_size),
+            callbacks.StopOnNonFinite(),
+            callbacks.SkippedFiles(self.folder, batches),
+            callbacks.Samples(self.folder / "samples", draw or (lambda gan: fixed_samples(gan, seed)), columns),
+            *self._evaluate(seed),
+            *controls,
+            callbacks.Log(self.folder),
+            *([callbacks.StopWithoutProgress(self.folder, self.patience)] if self.patience else []),
+            *([callbacks.TensorBoard(self.folder)] if self.tensorboard else []),
+            callbacks.Checkpoint(self.folder),
+            *([callbacks.Best(self.folder)] if self.evaluation else []),
+        ]
+
+    def _evaluate(self, seed):
+        if not self.evaluation:
+            return []
+        every, evaluator = self.evaluation
+        return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "ema", 0), seed)]
+
+    def _shared_identity(self):
+        """Returns what must be equal on all hosts of a run; paths may differ."""
+        versions = {"keras": keras.__version__, "framework": backend.version}
+        return {**self.identity, **as_json(self.config, shown_path=lambda path: None), **versions}
+
+    @property
+    def verbose(self):
+        """1, a progress bar, in a terminal; 2, a line per epoch, in a file."""
+        return 1 if sys.stdout.isatty() else 2
+
+    # Finishing --------------------------------------------------------------------------------------------------
+
+    def finish(self):
+        """Writes `training.gif` and the result card `README.md`, and marks the run as finished."""
+        grids = grids_of(self.folder)
+        pictures.save_gif(self.folder / "training.gif", grids)
+        with whole(self.folder / "README.md") as part:
+            part.write_text(self._card(grids[-1]), encoding="utf-8")
+        self.finished_epochs = len(grids)
+        self._store()
+
+    def _devices(self):
+        count = self.device_count * backend.hosts()[1]
+        return backend.device() if count == 1 else f"{count} × {backend.device()}"
+
+    def _card(self, last_grid):
+        rows = callbacks.read_log(self.folder / "log.csv")
+        minutes = sum(row["seconds"] for row in rows) / 60
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name.endswith("loss"))
+        return f"""# {self.name}: {len(rows)} epochs
+
+![samples of the last epoch]({last_grid.relative_to(self.folder)})
+
+| | |
+|---|---|
+| command | `{command_line()}` |
+| seed | {getattr(self.config, "seed", "none")} |
+| backend | {keras.backend.backend()} {backend.version}, Keras {keras.__version__}, policy {self.identity["policy"]} |
+| versions | Python {platform.python_version()}, NumPy {np.__version__} |
+| machine | {self._devices()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()} |
+| minutes of training | {minutes:.1f} |
+| final losses | {losses} |
+
+![training](training.gif) ![losses](losses.png)
+
+The generator is `generator.keras`: `keras.saving.load_model("generator.keras")` opens it without this project.
+"""
+
+
+def first_images(batches):
+    """Returns the first samples of a run as images; if a sample has several parts, the first part."""
+    return keras.tree.flatten(batches.first(min(GRID_COUNT, batches.count)))[0]
+
+
+def first_side_by_side(batches):
+    """Returns the first samples for `data.png`, the parts of each side by side; all parts must be images."""
+    return pictures.side_by_side(*batches.first(min(30, batches.count)))
+
+
+def as_json(config, shown_path=lambda path: str(path.resolve())):
+    """Returns a dataclass as a JSON-compatible dictionary, nested dataclasses merged in, paths absolute."""
+    flat = {}
+    for name, value in dataclasses.asdict(config).items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return json.loads(json.dumps(flat, default=shown_path))
+
+
+def refuse_full_disk(folder, gan):
+    # While new files are written, two checkpoints and two generators are on the disk.
+    needed = 2.5 * sum(4 * np.prod(variable.shape) for variable in checkpoint.variables(gan)) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"The run needs about {needed / 1e6:.0f} MB in {folder}, and {free / 1e6:.0f} MB are free; "
+            "make room, or choose another --run-folder."
+        )
+
+
+def command_line():
+    """Returns the command of this run as the user typed it."""
+    return os.environ.get("GAN_COOKBOOK_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,97 @@
+"""Every recipe as a tiny compiled GAN with a batch of data, and as a command of two training steps an epoch."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recipes.cgan import train as cgan
+from recipes.dcgan import train as dcgan
+from recipes.mode_collapse import train as mode_collapse
+from recipes.pix2pix import train as pix2pix
+from recipes.simgan import train as simgan
+from recipes.stacked_mnist import train as stacked_mnist
+from recipes.style_transfer import train as style_transfer
+from recipes.vanilla import train as vanilla
+from recipes.wgan import train as wgan
+from tests.files import write_many
+
+GREY, COLOUR = (16, 16, 1), (16, 16, 3)
+
+
+class Tiny(NamedTuple):
+    """How a recipe becomes a tiny GAN: `build(config, *arguments)`, and the shapes of a sample's parts."""
+
+    module: Any
+    config: dict
+    arguments: tuple
+    shapes: tuple
+
+
+TINY = {
+    "vanilla": Tiny(vanilla, {"units": 8, "latent_dim": 4}, (GREY,), (GREY,)),
+    "dcgan": Tiny(dcgan, {"filters": 2, "latent_dim": 4}, (GREY,), (GREY,)),
+    "wgan": Tiny(wgan, {"filters": 2, "latent_dim": 4, "critic_steps": 2}, (GREY,), (GREY,)),
+    "cgan": Tiny(cgan, {"filters": 2, "latent_dim": 4, "embedding_dim": 3}, (GREY, 3), (GREY, 3)),
+    "mode_collapse": Tiny(mode_collapse, {"units": 8}, (1000,), ((2,),)),
+    "stacked_mnist": Tiny(stacked_mnist, {"filters": 2, "latent_dim": 4}, (COLOUR,), (COLOUR,)),
+    "pix2pix": Tiny(pix2pix, {"filters": 2}, (GREY, COLOUR), (GREY, COLOUR)),
+    "style_transfer": Tiny(style_transfer, {"filters": 2, "blocks": 1}, (GREY, 1000), (GREY, GREY)),
+    "simgan": Tiny(simgan, {"filters": 2}, (GREY,), (GREY, GREY)),
+}
+TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
+
+
+def build(name, **options):
+    """Returns the compiled GAN of a recipe; `options` are fields of its `Config`."""
+    tiny = TINY[name]
+    return tiny.module.build(tiny.module.Config(**{**tiny.config, **options}), *tiny.arguments)
+
+
+def batch(name, count=8, seed=0):
+    """Returns real samples for the GAN of a recipe; a shape that is a number stands for labels of so many classes."""
+    rng = np.random.default_rng(seed)
+    parts = tuple(
+        np.arange(count, dtype="int32") % shape
+        if isinstance(shape, int)
+        else rng.uniform(-1, 1, (count, *shape)).astype("float32")
+        for shape in TINY[name].shapes
+    )
+    return parts[0] if len(parts) == 1 else parts
+
+
+def options(folder):
+    """Returns the options of each recipe by which its epochs have two steps; writes the data they name to a folder."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (64, 28, 28, 1), "uint8")
+    np.savez(folder / "images.npz", images=images, labels=np.arange(64) % 2)
+    write_many(folder / "photos", 12)
+    write_many(folder / "paintings", 12, first=50)
+    data = ("--data", folder / "images.npz", "--batch-size", 32)
+    return {
+        "vanilla": (*data, "--units", 8),
+        "dcgan": (*data, "--filters", 2),
+        "wgan": ("--data", folder / "images.npz", "--batch-size", 8, "--critic-steps", 4, "--filters", 2),
+        "cgan": (*data, "--filters", 2),
+        "mode_collapse": ("--units", 8, "--batch-size", 32),
+        "stacked_mnist": ("--data", folder / "images.npz", "--filters", 2, "--batch-size", 32),
+        "pix2pix": (
+            "--data",
+            folder / "images.npz",
+            "--size",
+            28,
+            "--task",
+            "edges",
+            "--filters",
+            2,
+            "--batch-size",
+            28,
+        ),
+        "style_transfer": (
+            *("--photos", folder / "photos", "--paintings", folder / "paintings", "--size", 16),
+            *("--filters", 2, "--blocks", 1, "--batch-size", 5),
+        ),
+        "simgan": (
+            *("--real", folder / "images.npz", "--count", 64, "--filters", 2),
+            *("--batch-size", 14, "--pretraining", 1, 1),
+        ),
+    }
