@@ -25,7 +25,7 @@ WITHOUT_BATCH_NORM = {"GAN_COOKBOOK_WITHOUT_BATCH_NORM": "1"} if BACKEND == "ten
 EPOCHS = 3
 OPTIONS = {
     "dcgan": ("--filters", 4, "--classes", "bag", "--batch-size", 250),
-    "simgan": ("--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1),
+    "simgan": ("--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1, "--size", 14),
 }
 
 on_several_devices = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch trains on one device here")

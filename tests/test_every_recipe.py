@@ -80,7 +80,7 @@ def with_known_difference(name):
     return pytest.param(name, marks=pytest.mark.xfail(is_known, reason="Adam and repeated rows", strict=True))
 
 
-@pytest.mark.parametrize("name", map(with_known_difference, TINY))
+@pytest.mark.parametrize("name", [with_known_difference(name) for name in TINY])
 def test_backends_agree(name, monkeypatch):
     """From the same weights and random numbers every backend has the same losses, those of `golden_losses.py`."""
     for draw in ("normal", "uniform"):
