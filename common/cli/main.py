@@ -109,29 +109,25 @@ def train_run(name, train, config_class, arguments, actions):
 
 def report(name, run, folder, actions):
     """Prints what was written, and what to do next."""
-    use = {
-        "sample": f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png",
-        "apply": f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER",
-    }
     where = f" --run-folder {folder}" if folder else ""
-    print(
-        f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md\n"
-        f"{''.join(f'{line}{where}{chr(10)}' for action, line in use.items() if action in actions)}"
-        f"Train more: {train_on(2 * run.config.epochs)}\n"
-        f"Your own:   ./run_recipe.sh new my_gan --from {name}"
-    )
+    print(f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md")
+    if "sample" in actions:
+        print(f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}")
+    if "apply" in actions:
+        print(f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER{where}")
+    print(f"Train more: {train_on(2 * run.config.epochs)}")
+    print(f"Your own:   ./run_recipe.sh new my_gan --from {name}")
     if run.tensorboard:
         print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
 
 
 def train_on(epochs):
     """Returns the command that trains this run for more epochs, with all of its other options."""
-    kept = iter(shlex.split(command_line()))
-    options = [
-        option
-        for option in kept
-        if option != "--restart" and not option.startswith("--epochs=") and not (option == "--epochs" and next(kept))
-    ]
+    options = shlex.split(command_line())
+    if "--epochs" in options:
+        place = options.index("--epochs")
+        del options[place : place + 2]
+    options = [option for option in options if option != "--restart" and not option.startswith("--epochs=")]
     return shlex.join([*options, "--epochs", str(epochs)])
 
 

@@ -24,7 +24,7 @@ from . import data
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    images: ImageOptions = ImageOptions()  # what to learn from
+    images: ImageOptions = ImageOptions()  # the training images
     controls: ControlOptions = ControlOptions()  # what stabilizes the training, if it needs it
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step

@@ -25,7 +25,7 @@ from . import data, measure
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    pairs: data.SourceOptions = data.SourceOptions()  # what to translate into what
+    pairs: data.SourceOptions = data.SourceOptions()  # the pairs of source and target
     epochs: Count = 20  # passes over the pairs
     batch_size: Count = 16  # pairs in a step
     learning_rate: Rate = 2e-4  # of both networks

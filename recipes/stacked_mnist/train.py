@@ -25,7 +25,7 @@ from . import data, modes
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    planes: ImageOptions = ImageOptions()  # what to stack
+    planes: ImageOptions = ImageOptions()  # the images to stack
     method: Literal["relativistic", "non_saturating"] = "relativistic"  # the loss, with its penalties
     epochs: Count = 60  # of 12,800 images each
     batch_size: Count = 64  # images in a step

@@ -24,7 +24,7 @@ from . import data
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    images: ImageOptions = ImageOptions()  # what to learn from
+    images: ImageOptions = ImageOptions()  # the training images
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks

@@ -25,7 +25,7 @@ from . import data
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    images: ImageOptions = ImageOptions()  # what to learn from
+    images: ImageOptions = ImageOptions()  # the training images
     epochs: Count = 80  # passes over the data
     batch_size: Count = 64  # images in an update of the critic
     critic_steps: Count = 5  # updates of the critic in a training step, each on fresh images
