@@ -1,7 +1,6 @@
 """What several tests share: a small GAN, and the command line run as a user runs it."""
 
 import contextlib
-import gc
 import io
 import os
 import runpy
@@ -120,8 +119,6 @@ def call_recipe(*arguments, cwd=None):
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         except SystemExit as end:
             code = end.code or 0
-    keras.backend.clear_session()
-    gc.collect()
     return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
 

@@ -1,6 +1,7 @@
 """Training on several devices and several hosts: equal losses, different data on each, the loss of a host."""
 
 import csv
+import functools
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ BACKEND = keras.backend.backend()
 WITHOUT_BATCH_NORM = {"GAN_COOKBOOK_WITHOUT_BATCH_NORM": "1"} if BACKEND == "tensorflow" else {}
 EPOCHS = 3
 OPTIONS = {
+    "vanilla": ("--units", 16, "--classes", "bag", "--batch-size", 250),
     "dcgan": ("--filters", 4, "--classes", "bag", "--batch-size", 250),
     "simgan": ("--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1, "--size", 14),
 }
@@ -83,10 +85,15 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """Returns the losses of a training on one device."""
-    folder = tmp_path_factory.mktemp("alone") / "run"
-    train(folder)
-    return rows(folder)
+    """Returns a function from a recipe to its losses on one device."""
+
+    @functools.cache
+    def losses(recipe):
+        folder = tmp_path_factory.mktemp("alone") / "run"
+        train(folder, recipe=recipe)
+        return rows(folder)
+
+    return losses
 
 
 def close(losses, expected):
@@ -102,8 +109,9 @@ def test_losses_are_those_of_one_device_also_when_continued_on_one(alone, tmp_pa
     train(tmp_path / "run", "--devices", 2, epochs=EPOCHS - 1)
     assert f"2 × {backend.device()}" in (tmp_path / "run" / "README.md").read_text("utf-8")
     assert "Continuing" in train(tmp_path / "run", "--devices", 1)
-    assert close(rows(tmp_path / "run"), alone)
-    assert not close(alone[0], alone[1])  # the tolerance distinguishes epochs
+    expected = alone("dcgan")
+    assert close(rows(tmp_path / "run"), expected)
+    assert not close(expected[0], expected[1])  # the tolerance distinguishes epochs
 
 
 @pytest.mark.slow
@@ -175,7 +183,7 @@ def test_a_batch_that_cannot_be_divided_among_the_devices(small_gan):
 def test_two_hosts_have_the_losses_of_one_and_only_the_first_writes(alone, tmp_path):
     first, second = answers(*start_hosts(tmp_path))
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
-    assert close(rows(tmp_path / "run"), alone)
+    assert close(rows(tmp_path / "run"), alone("dcgan"))
     assert "Made in" in first[1]
     assert second[1].splitlines()[0].startswith("Host 1 of 2, waiting for the others at 127.0.0.1:")
     assert "Epoch" not in second[1]
@@ -186,7 +194,7 @@ def test_two_hosts_have_the_losses_of_one_and_only_the_first_writes(alone, tmp_p
 @on_several_hosts
 @pytest.mark.parametrize(("killed", "how"), [(0, "KILL"), (1, "KILL"), (1, "INT")])
 def test_the_loss_of_a_host_ends_the_other_and_the_run_continues(alone, tmp_path, killed, how):
-    hosts = start_hosts(tmp_path, epochs=500)
+    hosts = start_hosts(tmp_path, epochs=5000, recipe="vanilla")
     while len(rows(tmp_path / "run")) < 2:
         assert [host.poll() for host in hosts] == [None, None]
         time.sleep(0.1)
@@ -198,26 +206,26 @@ def test_the_loss_of_a_host_ends_the_other_and_the_run_continues(alone, tmp_path
     assert "Another host has ended, so this one does too" in errors or "another task died" in errors, errors
     assert "Traceback" not in errors
     done = len(rows(tmp_path / "run"))
-    output = train(tmp_path / "run", epochs=done + 1, count=1)
+    output = train(tmp_path / "run", epochs=done + 1, count=1, recipe="vanilla")
     assert "Continuing" in output
-    assert close(rows(tmp_path / "run")[:2], alone[:2])
+    assert close(rows(tmp_path / "run")[:2], alone("vanilla")[:2])
     assert len(rows(tmp_path / "run")) in (done, done + 1)  # the last row may belong to an epoch that was not stored
 
 
 @pytest.mark.slow
 @on_several_hosts
 def test_hosts_continue_a_run_that_only_the_first_one_has(alone, tmp_path):
-    train(tmp_path / "run", epochs=1, count=1)
-    first, second = answers(*start_hosts(tmp_path))
+    train(tmp_path / "run", epochs=1, count=1, recipe="vanilla")
+    first, second = answers(*start_hosts(tmp_path, recipe="vanilla"))
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert "Continuing" in first[1]
-    assert close(rows(tmp_path / "run"), alone)
+    assert close(rows(tmp_path / "run"), alone("vanilla"))
 
 
 @pytest.mark.slow
 @on_several_hosts
 def test_hosts_with_different_options_are_refused(tmp_path):
-    for code, _, errors in answers(*start_hosts(tmp_path, options=((), ("--learning-rate", "0.1")))):
+    for code, _, errors in answers(*start_hosts(tmp_path, ((), ("--learning-rate", "0.1")), recipe="vanilla")):
         assert code == 2
         assert (
             "Error: Host 1 differs from the first one in its options or its versions; start the same version" in errors
@@ -277,16 +285,17 @@ def test_hosts_of_a_slurm_job(alone, tmp_path, monkeypatch):
     for host in "01":
         monkeypatch.setenv("SLURM_PROCID", host)
         monkeypatch.setenv("SLURM_LOCALID", host)
-        hosts.append(start(tmp_path / ("run" if host == "0" else "elsewhere"), "--hosts", "auto", count=1, epochs=2))
+        folder = tmp_path / ("run" if host == "0" else "elsewhere")
+        hosts.append(start(folder, "--hosts", "auto", count=1, epochs=2, recipe="vanilla"))
     first, second = answers(*hosts)
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
-    assert close(rows(tmp_path / "run"), alone[:2])
+    assert close(rows(tmp_path / "run"), alone("vanilla")[:2])
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @pytest.mark.slow
 @on_several_hosts
 def test_auto_without_slurm_or_mpi(tmp_path):
-    ((code, _, errors),) = answers(start(tmp_path / "run", "--hosts", "auto"))
+    ((code, _, errors),) = answers(start(tmp_path / "run", "--hosts", "auto", recipe="vanilla"))
     assert code == 2
     assert errors.startswith("Error: Neither Slurm nor MPI says which host this is (")

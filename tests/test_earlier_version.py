@@ -62,7 +62,7 @@ def test_the_sizes_of_image_pools_are_kept():
 
 @pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 def test_a_generator_draws(name):
-    generator = keras.saving.load_model(STORED / "runs" / name / "generator.keras")
+    generator = keras.saving.load_model(STORED / "run_folders" / name / "generator.keras")
     images = draw_samples(generator, draw_latents(4, latent_dim_of(generator), seed=0))
     assert images.shape == (4, 28, 28, 1)
     assert np.isfinite(images).all()
@@ -70,14 +70,14 @@ def test_a_generator_draws(name):
 
 @pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 def test_a_checkpoint_is_restored(name):
-    config = json.loads((STORED / "runs" / name / "config.json").read_text())
+    config = json.loads((STORED / "run_folders" / name / "config.json").read_text())
     module = TINY[name].module
     fields = {key: config[key] for key in ("units", "filters", "latent_dim") if key in config}
     if name == "dcgan":
         fields["controls"] = common.controls.ControlOptions(instance_noise=config["instance_noise"])
     gan = module.build(module.Config(**fields), (28, 28, 1))
-    assert checkpoint.load(STORED / "runs" / name / "checkpoint.npz", gan) == 1
-    with np.load(STORED / "runs" / name / "checkpoint.npz") as arrays:
+    assert checkpoint.load(STORED / "run_folders" / name / "checkpoint.npz", gan) == 1
+    with np.load(STORED / "run_folders" / name / "checkpoint.npz") as arrays:
         first = keras.ops.convert_to_numpy(checkpoint.variables(gan)[0].value)
         assert np.array_equal(first, arrays["0000"])
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_is_restored(name):
 )
 def test_a_run_continues(name, options, tmp_path):
     """With the options that it was begun with; one of them has another name now."""
-    shutil.copytree(STORED / "runs" / name, tmp_path / "run")
+    shutil.copytree(STORED / "run_folders" / name, tmp_path / "run")
     common = ("--classes", "bag", "--batch-size", 250, "--run-folder", tmp_path / "run")
     answer = call_recipe(name, *options, *common, "--epochs", 2)
     assert answer.returncode == 0, answer.stderr
@@ -103,6 +103,6 @@ def test_a_run_continues(name, options, tmp_path):
 
 
 def test_scores_are_read():
-    scores = Scores.read(STORED / "runs" / "dcgan" / "scores.json")
+    scores = Scores.read(STORED / "run_folders" / "dcgan" / "scores.json")
     assert scores.protocol.extractor == "garments"
     assert scores.values["frechet"] == pytest.approx(44.163, abs=1e-3)

@@ -20,7 +20,7 @@ from tests.files import SHARED, picture, write, write_many
 
 RNG = np.random.default_rng(0)
 SHAPE = (16, 24, 1)
-EMBEDDED = ("--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1)  # of the embedded garments
+EMBEDDED = ("--count", 500, "--filters", 2, "--batch-size", 250, "--pretraining", 1, 1, "--size", 14)  # embedded
 
 
 def numbers(tensor):

@@ -21,7 +21,7 @@ from tests.files import picture, write, write_many
 
 RNG = np.random.default_rng(0)
 SHAPE = (16, 24, 1)
-EMBEDDED = ("--filters", 2, "--blocks", 1, "--batch-size", 1000)  # of the embedded garments
+EMBEDDED = ("--filters", 2, "--blocks", 1, "--batch-size", 1000, "--size", 16)  # embedded
 
 
 def numbers(tensor):
