@@ -47,8 +47,8 @@ def values_of(gan, part):
 def test_saved_and_continued_to_the_same_bits(name, tmp_path):
     """As a model file of Keras, and as the checkpoint of a run.
 
-    Convolutions on a busy CPU differ in the last bit of a float, once in some hundred times: then it is tried again. What
-    is not restored differs every time.
+    Convolutions on a busy CPU differ in the last bit of a float, once in some hundred times: then it is tried again.
+    What is not restored differs every time.
     """
     assert any(continues_to_the_same_bits(name, tmp_path) for _ in range(3))
 
