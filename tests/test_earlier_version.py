@@ -31,6 +31,7 @@ WEIGHTS = {
     "simgan": 109.69345342088491,
     "style_transfer": 636.6394732120098,
 }
+of_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a run continues on its own backend")
 SHAPES = {"gan": [(6, 6, 1)], "relativistic": [(2,)]}
 
 
@@ -68,6 +69,7 @@ def test_a_generator_draws(name):
     assert np.isfinite(images).all()
 
 
+@of_tensorflow
 @pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 def test_a_checkpoint_is_restored(name):
     config = json.loads((STORED / "run_folders" / name / "config.json").read_text())
@@ -84,7 +86,7 @@ def test_a_checkpoint_is_restored(name):
 
 @pytest.mark.once
 @pytest.mark.slow
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the runs were begun on TensorFlow")
+@of_tensorflow
 @pytest.mark.parametrize(
     ("name", "options"),
     [
