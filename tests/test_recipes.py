@@ -16,7 +16,7 @@ import pytest
 
 from common.launch.launcher import recipes
 from common.training import callbacks
-from tests.conftest import PROJECT, call_recipe, heeding_ctrl_c, is_one_sentence, run_recipe
+from tests.conftest import PROJECT, call_recipe, heeding_ctrl_c, is_one_sentence, run_recipe, tried_again
 from tests.tiny_recipes import TINY, TRANSLATORS
 from tests.tiny_recipes import options as tiny_options
 
@@ -49,6 +49,7 @@ def trained(tmp_path_factory, quick):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
+@tried_again
 def test_recipe_trains_and_resumes(quick, monkeypatch, tmp_path, name):
     """Two epochs of two steps, stopped and resumed between them, end with the bits of two epochs in one go."""
     arguments = (name, *quick[name], "--epochs", 2, "--run-folder")
