@@ -133,21 +133,26 @@ def fitted(found, options, memory=folders.MEMORY, workers=None, part=None):
         memory, workers: see `load_folder`.
         part: "train" or "test" to divide data without splits, or None for all of it.
     """
-    names = found.class_names
     if options.classes:
-        numbers = class_numbers(options.classes, names)
-        found, names = found.rows(np.flatnonzero(np.isin(found.labels, numbers))), tuple(names[n] for n in numbers)
-        found = dataclasses.replace(found, labels=np.searchsorted(numbers, found.labels), class_names=names)
+        found = only_classes(found, options.classes)
     if part:
         found = found.rows(folders.part_of(len(found.labels), part))
     size, channels = wanted_shape(options)
     if isinstance(found, sources.Arrays):
-        return Images(found.fitted(size, channels, options.fit), found.labels, names)
+        return Images(found.fitted(size, channels, options.fit), found.labels, found.class_names)
     images, labels = found.fitted(size, channels, options.fit, workers), found.labels
     if np.prod(images.shape) <= memory:
         labels = labels[images.decode_all()]
     images.make_ready()
-    return Images(images, labels, names)
+    return Images(images, labels, found.class_names)
+
+
+def only_classes(found, wanted):
+    """Returns the content of a source with the wanted classes only, numbered anew."""
+    numbers = class_numbers(wanted, found.class_names)
+    names = tuple(found.class_names[number] for number in numbers)
+    found = found.rows(np.flatnonzero(np.isin(found.labels, numbers)))
+    return dataclasses.replace(found, labels=np.searchsorted(numbers, found.labels), class_names=names)
 
 
 def wanted_shape(options):
