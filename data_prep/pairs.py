@@ -163,30 +163,43 @@ def matched(a, b):
         InputError: if there are none.
     """
     (listing_a, headers_a), (listing_b, headers_b) = a, b
-    places_a, places_b = ({key(name): index for index, name in enumerate(side[0].names)} for side in (a, b))
-    common = sorted(places_a.keys() & places_b.keys())
-    if not common:
+    couples = partners(listing_a.names, listing_b.names)
+    if not couples:
         raise InputError(
             f"No image in {listing_a.root} has the same name as one in {listing_b.root}; the images of a pair share "
             "their name, such as A/17.png and B/17.jpg."
         )
-    alone = [
-        (listing, name)
-        for listing, others in ((listing_a, places_b), (listing_b, places_a))
-        for name in listing.names
-        if key(name) not in others
-    ]
-    for listing, name in alone:
-        listing.skipped.append(Skipped(name, "skipped", "has no partner of the same name"))
-    return [
-        folders.chosen(listing, headers, [places[k] for k in common])
-        for listing, headers, places in ((listing_a, headers_a, places_a), (listing_b, headers_b, places_b))
-    ]
+    rows = [list(side) for side in zip(*couples, strict=True)]
+    for listing, matched_rows in zip((listing_a, listing_b), rows, strict=True):
+        for row in sorted(set(range(len(listing.names))) - set(matched_rows)):
+            listing.skipped.append(Skipped(listing.names[row], "skipped", "has no partner of the same name"))
+    return [folders.chosen(listing_a, headers_a, rows[0]), folders.chosen(listing_b, headers_b, rows[1])]
 
 
-def key(name):
-    """Returns the common part of the names of a pair: "17" for "17.png", "17_A.jpg" and "17_B.jpg"."""
-    return re.sub("[-_.]?[ABab]$", "", str(Path(name).with_suffix("")))
+def partners(names_a, names_b):
+    """Returns the places of the names that belong together, a list of pairs of integers.
+
+    They are equal but for their file types, such as A/17.png and B/17.jpg. Those without such a partner may also end in
+    the name of their side after a separator, such as A/17_A.png and B/17-b.png.
+
+    >>> partners(["1a.png", "1b.png", "2_A.png"], ["1a.jpg", "2_B.jpg"])
+    [(0, 0), (2, 1)]
+    """
+    a, b = ({row: str(Path(name).with_suffix("")) for row, name in enumerate(names)} for names in (names_a, names_b))
+    whole = equal_names(a, b)
+    for row_a, row_b in whole:
+        del a[row_a], b[row_b]
+    return sorted(whole + equal_names(without_ending(a, "[Aa]"), without_ending(b, "[Bb]")))
+
+
+def equal_names(a, b):
+    """Returns pairs of the rows at which two dictionaries have the same name; of several such rows the first one."""
+    rows_a, rows_b = ({name: row for row, name in reversed(side.items())} for side in (a, b))
+    return [(row, rows_b[name]) for name, row in rows_a.items() if name in rows_b]
+
+
+def without_ending(names, side):
+    return {row: re.sub(f"[-_.]{side}$", "", name) for row, name in names.items()}
 
 
 def shape(options, headers):

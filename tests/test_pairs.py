@@ -65,6 +65,16 @@ def test_two_folders_by_name(tmp_path, monkeypatch, names, memory):
     assert reasons["alone.png"] == "has no partner of the same name"
 
 
+def test_names_that_end_in_a_or_b_are_names():
+    """Only a separated ending that names its own side is no part of a name, and only without a partner of the whole."""
+    a, b = ["1a.png", "1b.png", "2a.png", "2b.png", "3c.png"], ["1a.png", "2a.png", "2b.png", "3c.png"]
+    found = [(a[first], b[second]) for first, second in pairs.partners(a, b)]
+    assert found == [("1a.png", "1a.png"), ("2a.png", "2a.png"), ("2b.png", "2b.png"), ("3c.png", "3c.png")]
+    assert pairs.partners(["17_A.png", "x_B.png"], ["17_B.png", "x_A.png"]) == [(0, 0)]
+    assert pairs.partners(["17.png", "17_A.png"], ["17.png"]) == [(0, 0)]
+    assert pairs.partners(["sub/17-a.png", "alba.png"], ["sub/17.b.jpg", "albb.png"]) == [(0, 0)]
+
+
 def test_two_folders_given_by_two_options(tmp_path):
     write_many(tmp_path / "paintings", 6)
     write_many(tmp_path / "photos", 9, first=3)
