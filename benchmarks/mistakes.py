@@ -19,7 +19,6 @@ from common.base import pictures
 from common.base.pictures import scale
 from common.gan import GAN
 from common.losses import NonSaturating
-from common.sampling import draw_latents
 from data_prep import augment, balance, images
 from data_prep.batches import Batches
 from recipes.dcgan.train import ConvolutionalDiscriminator, ConvolutionalGenerator
@@ -86,7 +85,7 @@ def samples(batches, steps):
     average = {"use_ema": True, "ema_momentum": 0.99}
     gan.compile(NonSaturating(), adam(5e-4, 0.5, **average), adam(5e-4, 0.5), steps_per_execution=4)
     gan.fit(batches, epochs=round(steps / len(batches)), shuffle=False, verbose=0)
-    return gan.sample(draw_latents(40, 100, seed=0))
+    return gan.sample(gan.latents.fixed(40, seed=0))
 
 
 def main():

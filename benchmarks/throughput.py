@@ -15,8 +15,6 @@ other load on the machine affects all variants alike. Medians are compared.
 import argparse
 import os
 import platform
-import statistics
-import time
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
@@ -25,6 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.interleaved import interleaved
 from common.gan import GAN
 from common.losses import NonSaturating
 from data_prep.batches import Batches
@@ -214,22 +213,6 @@ def operations(recipe, width):
     # Update of D: G forward; D forward and backward (twice the work) on real and fake. Update of G: both forward, D
     # backward to its input, G backward.
     return 2 * (generator + 2 * 3 * discriminator + generator + 2 * discriminator + 2 * generator)
-
-
-def interleaved(ways, rounds, repeats):
-    """Returns the median seconds of each variant; a round runs all of them, starting with a different one each time."""
-    seconds = {name: [] for name in ways}
-    for way in ways.values():
-        way(), way()
-    names = list(ways)
-    for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
-            start = time.perf_counter()
-            for _ in range(repeats):
-                ways[name]()
-            seconds[name].append((time.perf_counter() - start) / repeats)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def main():

@@ -3,10 +3,16 @@
 This is the only module that imports a framework; everything else goes through Keras. In the order of the code:
 
 - `version`: the version of the framework.
-- `value_and_gradients(loss, variables, state)`: the value of `loss()` and its gradients with respect to `variables`;
-  `state` are the variables that `loss` may change.
+- `value_and_gradients(loss, variables, state)`: `loss()`, a scalar and whatever else, and the gradients of the scalar
+  with respect to `variables`; `state` are the variables that `loss` may change.
+- `ForwardPass(function, variables, state)`: `outputs`, those of `function()`, kept with what differentiates them with
+  respect to `variables`, so that several losses can be taken of them one after the other: `gradients(loss, variables)`
+  returns what `value_and_gradients` returns for `loss(outputs)`, and so does `detached_gradients(loss, variables)`, for
+  which the outputs are constants.
 - `input_gradients(function, inputs)`: the gradients of the sum of the outputs with respect to `inputs`, themselves
   differentiable, for gradient penalties.
+- `every(count, step, function)`: `function()`, a scalar in float32, where the variable `step` is a multiple of `count`;
+  else 0, without computing it. `function` may change state.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
 - `supports_steps_per_execution()`: whether Keras' trainer can take several steps per execution.
 - `compiles_with_xla()`: whether to compile with XLA here.
@@ -36,6 +42,10 @@ def samples(batch):
         return batch
     parts = tuple(part for part in batch if part is not None)
     return parts[0] if len(parts) == 1 else parts
+
+
+def detached(structure):
+    return keras.tree.map_structure(lambda x: x if x is None else keras.ops.stop_gradient(x), structure)
 
 
 # Defaults for one device and one host; a backend that supports more overrides them.
@@ -75,20 +85,39 @@ if keras.backend.backend() == "tensorflow":
     version = tf.__version__
 
     def value_and_gradients(loss, variables, state):
-        values = [variable.value for variable in variables]
-        # Watching only `values` keeps the gradients of the other network out of the graph.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            value = loss()
-            # Each device computes the mean over its part of the batch, and Keras' optimizers sum over devices.
-            share = value / tf.distribute.get_strategy().num_replicas_in_sync
-        return value, tape.gradient(share, values)
+        return ForwardPass(lambda: None, variables, state).gradients(lambda _: loss(), variables)
+
+    class ForwardPass:
+        def __init__(self, function, variables, state):
+            self.state = state
+            # Watching only these variables keeps the gradients of the other network out of the graph.
+            self.tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+            with self.tape:
+                self.tape.watch([variable.value for variable in variables])
+                self.outputs = function()
+
+        def gradients(self, loss, variables):
+            with self.tape:  # goes on recording
+                value, rest = loss(self.outputs)
+                # Each device computes the mean over its part of the batch, and Keras' optimizers sum over devices.
+                share = value / tf.distribute.get_strategy().num_replicas_in_sync
+            gradients = self.tape.gradient(
+                share, [variable.value for variable in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+            # Of an embedding they are one row for each sample, which Adam would square one by one.
+            return value, rest, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        def detached_gradients(self, loss, variables):
+            return value_and_gradients(lambda: loss(detached(self.outputs)), variables, self.state)
+
+    def every(count, step, function):
+        return tf.cond(step.value % count == 0, function, lambda: tf.zeros(()))
 
     def input_gradients(function, inputs):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             outputs = keras.ops.sum(function(inputs))
-        return tape.gradient(outputs, inputs)
+        return tape.gradient(outputs, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     class Model(keras.Model):
         def train_step(self, batch):
@@ -150,16 +179,61 @@ elif keras.backend.backend() == "jax":
         # JAX differentiates only pure functions: run `loss` on a copy of the
         # state, then assign what it changed (moving averages, random seeds).
         def pure(values):
-            copy = [(v, v.value) for v in state] + list(zip(variables, values, strict=True))
-            with keras.StatelessScope(copy):
-                value = loss()
-                return value, [v.value for v in state]
+            with _scope(state, variables, values):
+                value, rest = loss()
+                return value, (rest, [v.value for v in state])
 
         values = [variable.value for variable in variables]
-        _state[:] = state
-        (value, changed), gradients = jax.value_and_grad(pure, has_aux=True)(values)
+        (value, (rest, changed)), gradients = jax.value_and_grad(pure, has_aux=True)(values)
         _assign(state, changed)
-        return value, gradients
+        return value, rest, gradients
+
+    class ForwardPass:
+        def __init__(self, function, variables, state):
+            def pure(values):
+                with _scope(state, variables, values):
+                    return function(), [v.value for v in state]
+
+            self.variables, self.state = variables, state
+            values = [variable.value for variable in variables]
+            self.outputs, self.backward, changed = jax.vjp(pure, values, has_aux=True)
+            _assign(state, changed)
+
+        def gradients(self, loss, variables):
+            def pure(outputs, values):
+                with _scope(self.state, variables, values):
+                    value, rest = loss(outputs)
+                    return value, (rest, [v.value for v in self.state])
+
+            values = [variable.value for variable in variables]
+            # Integer outputs, such as labels, have gradients of a type of their own, which `backward` knows.
+            differentiated = jax.value_and_grad(pure, argnums=(0, 1), has_aux=True, allow_int=True)
+            (value, (rest, changed)), (of_outputs, direct) = differentiated(self.outputs, values)
+            _assign(self.state, changed)
+            (through,) = self.backward(of_outputs)
+            through = {id(variable): gradient for variable, gradient in zip(self.variables, through, strict=True)}
+            gradients = [gradient + through[id(v)] for v, gradient in zip(variables, direct, strict=True)]
+            return value, rest, gradients
+
+        def detached_gradients(self, loss, variables):
+            return value_and_gradients(lambda: loss(detached(self.outputs)), variables, self.state)
+
+    def _scope(state, variables, values):
+        _state[:] = state
+        copy = [(v, v.value) for v in state] + list(zip(variables, values, strict=True))
+        return keras.StatelessScope(copy, collect_losses=True)
+
+    def every(count, step, function):
+        def called():
+            with _scope(_state, [], []):
+                return function(), [v.value for v in _state]
+
+        def skipped():
+            return keras.ops.zeros(()), [v.value for v in _state]
+
+        value, changed = jax.lax.cond(step.value % count == 0, called, skipped)
+        _assign(_state, changed)
+        return value
 
     def input_gradients(function, inputs):
         # What `function` assigns (moving averages of batch norm) belongs to the
@@ -260,14 +334,30 @@ elif keras.backend.backend() == "torch":
     version = torch.__version__
 
     def value_and_gradients(loss, variables, state):
-        value = loss()
-        values = [variable.value for variable in variables]
-        return value.detach(), list(torch.autograd.grad(value, values))
+        return ForwardPass(lambda: None, variables, state).gradients(lambda _: loss(), variables)
+
+    class ForwardPass:
+        def __init__(self, function, variables, state):
+            self.state = state
+            self.outputs = function()
+
+        def gradients(self, loss, variables):
+            value, rest = loss(self.outputs)
+            values = [variable.value for variable in variables]
+            # The graph is kept for the losses of other networks. A weight that the loss does not depend on gets zeros.
+            gradients = torch.autograd.grad(value, values, retain_graph=True, materialize_grads=True)
+            return value.detach(), detached(rest), list(gradients)
+
+        def detached_gradients(self, loss, variables):
+            return value_and_gradients(lambda: loss(detached(self.outputs)), variables, self.state)
+
+    def every(count, step, function):
+        return function() if int(step.value) % count == 0 else keras.ops.zeros(())
 
     def input_gradients(function, inputs):
         inputs = keras.tree.map_structure(lambda x: x.detach().requires_grad_(), inputs)
         outputs = keras.ops.sum(function(inputs))
-        gradients = torch.autograd.grad(outputs, keras.tree.flatten(inputs), create_graph=True)
+        gradients = torch.autograd.grad(outputs, keras.tree.flatten(inputs), create_graph=True, materialize_grads=True)
         return keras.tree.pack_sequence_as(inputs, gradients)
 
     class Model(keras.Model):

@@ -79,6 +79,14 @@ class LossWrapper(Loss):
         self.loss = loss
         self.share = share
 
+    @property
+    def seed_generator(self):
+        return self.loss.seed_generator
+
+    @seed_generator.setter
+    def seed_generator(self, value):
+        self.loss.seed_generator = value  # down to the innermost loss
+
     def generator(self, fake):
         return self.loss.generator(fake)
 
@@ -172,7 +180,7 @@ class NoiseDecay(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        for layer in self.model.discriminator.layers:
+        for layer in self.model.discriminator._flatten_layers():
             if isinstance(layer, InstanceNoise):
                 layer.deviation.assign(layer.initial * max(0, 1 - epoch / self.epochs))
 

@@ -1,43 +1,43 @@
 """The GAN: a discriminator learns to tell real samples from fake ones, a generator learns to fool it."""
 
-import contextlib
+import itertools
+from functools import partial
 
 import keras
 from keras import ops
 
-from common import backend
-from common.base.renamed import renamed
-from common.losses import Loss
-from common.networks import plain
-from common.sampling import draw_samples, latent_dim_of
+from common import averages, backend
+from common.latents import latents_for, latents_of
+from common.losses import Loss, over_heads
+from common.players import Optimizers, refuse_float16, refuse_mismatch
+from common.sampling import draw_samples
+from common.saving import SavableModel
+from common.terms import Terms, added_losses, logged, named, regularizations, weighted_sum
 
 
-class Optimizers(keras.optimizers.MultiOptimizer):
-    """The optimizers of both networks as the single optimizer that Keras tracks and saves."""
-
-    def finalize_variable_values(self, var_list):
-        super().finalize_variable_values(var_list)
-        # A weight and its average would share one buffer, which JAX cannot donate twice.
-        for variable in var_list:
-            variable.assign(ops.copy(variable.value))
-
-
-@keras.saving.register_keras_serializable(package="common.gan")
-class GAN(backend.Model):
+class GAN(SavableModel):
     """Trains a generator against a discriminator; a `keras.Model` with `compile`, `fit`, callbacks and `save`.
 
-    A sample is whatever the discriminator judges: an image, `(image, label)`, `(source, target)`. `fit` takes real
-    samples. Called like a model, a GAN maps latents to samples.
+    A batch is what `fit` is given: images, `(images, labels)`, a dictionary. Called like a model, a GAN maps what the
+    generator is fed to samples.
 
-    Override `fake` for a conditional GAN, `judge` for augmentation, `discriminator_loss` or `generator_loss` to add a
-    term, `update` for another training step.
+    Override `fake` for a conditional GAN, `real` for what is made of a batch, `judge` for augmentation, `logits` for a
+    discriminator with a second task, `generator_loss` or `discriminator_loss` to add terms, `players` to train more
+    networks.
 
     Args:
         generator: a `Generator`, or any built `keras.Model`.
         discriminator: a `Discriminator`, or any built `keras.Model` that gives logits.
+        networks: dictionary from names to further networks, such as `{"encoder": encoder}`, for `players`.
+        latents: a `Latents`, what the generator is fed; by default what its inputs suggest.
         seed: integer or None, of the latents and of everything else that a training step draws.
-        options: dictionary of a subclass's settings, such as the weights of its loss terms; kept as `self.options` and
-            saved with the model.
+        options: dictionary of a subclass's settings; kept as `self.options` and saved with the model.
+
+    Attributes:
+        players: dictionary of the class, from each player to the names of the networks that it trains. A player `p` has
+            a method `p_loss(real, fake)`, and `compile` expects its `p_optimizer`. Those before the generator are
+            updated first, as discriminators, for which the fake samples are constants; the others together after them.
+        networks: dictionary of all networks.
 
     Raises:
         ValueError: if a network computes in float16, since Keras' loss scaling supports one loss and one optimizer.
@@ -45,29 +45,34 @@ class GAN(backend.Model):
     Reference: Goodfellow et al., 2014, https://arxiv.org/abs/1406.2661, algorithm 1.
     """
 
-    def __init__(self, generator, discriminator, seed=None, options=None, **kwargs):
+    players = {"discriminator": ("discriminator",), "generator": ("generator",)}
+
+    def __init__(self, generator, discriminator, networks=None, latents=None, seed=None, options=None, **kwargs):
         super().__init__(**kwargs)
         self.options = options or {}
         self.generator = generator
         self.discriminator = discriminator
+        self.networks = {"generator": generator, "discriminator": discriminator, **(networks or {})}
+        for name, network in (networks or {}).items():
+            # Keras saves attributes in alphabetical order, and those it meets first in `layers` under their classes.
+            setattr(self, f"further_{name}", network)
+        self.latents = latents or latents_for(generator)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.discriminator_tracker = keras.metrics.Mean(name="d_loss")
-        self.generator_tracker = keras.metrics.Mean(name="g_loss")
+        self.terms = Terms()
+        self.optimizers = {}
+        self.added = []  # while a loss is computed: pairs of a network's name and what its layers gave to `add_loss`
+        self.estimates = averages.Estimates()
         self.built = True
         refuse_float16(self)
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        keras.saving.register_keras_serializable(package=cls.__module__)(cls)
 
     @property
     def metrics(self):
         # Keras would log its own `loss`, which a GAN does not have.
         return [metric for metric in super().metrics if metric.name != "loss"]
 
-    def call(self, latents, training=False):
-        return self.generator(latents, training=training)
+    def call(self, inputs, training=False):
+        return self.generator(inputs, training=training)
 
     def compile(
         self,
@@ -75,43 +80,49 @@ class GAN(backend.Model):
         generator_optimizer,
         discriminator_optimizer,
         penalty=None,
+        loss_weights=None,
         discriminator_steps=1,
         generator_steps=1,
         steps_per_execution=1,
         jit_compile="auto",
         **kwargs,
     ):
-        """Sets what the two networks minimize, and how.
+        """Sets what the networks minimize, and how.
 
         Args:
             loss: a `Loss`.
-            generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` the
-                generator's optimizer keeps an average of the weights: see `averaged`.
+            generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` an
+                optimizer keeps an average of the weights: see `averaged`.
             penalty: a `Penalty` on the discriminator, or a list of them.
+            loss_weights: dictionary from terms, as they are logged, to their weights: `{"g_cycle": 10.0}`; others have
+                1. The logs show each term without its weight.
             discriminator_steps, generator_steps: integers, updates of each network in a training step. A batch is split
                 into as many equal parts as the larger number, so that every update of a network sees fresh data.
             steps_per_execution: integer, training steps between two calls of the callbacks; more is faster where a step
                 takes few milliseconds. PyTorch always takes one.
             jit_compile: bool, or "auto" to let the device decide.
-            **kwargs: `run_eagerly`.
+            **kwargs: `p_optimizer` of each further player `p`; `run_eagerly`.
 
         Raises:
-            ValueError: if the loss is no `Loss`, or both optimizers are one.
+            ValueError: if the loss is no `Loss`, or the optimizers do not fit the players.
         """
         if not isinstance(loss, Loss):
             raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
-        if generator_optimizer is discriminator_optimizer:
-            raise ValueError(
-                "Expected two optimizers, got one for both networks: their moments must not mix. Create each anew."
-            )
+        given = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
+        given |= {player: kwargs.pop(f"{player}_optimizer", None) for player in self.players if player not in given}
+        refuse_mismatch(self, given)
+        self.optimizers = {player: given[player] for player in self.players}
+        for player, optimizer in self.optimizers.items():
+            setattr(self, f"{player}_optimizer", optimizer)
         self.adversarial_loss = loss
         loss.seed_generator = self.seed_generator
         self.penalties = keras.tree.flatten(penalty) if penalty else []
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
+        for each in self.penalties:
+            each.iterations = discriminator_optimizer.iterations
+        self.loss_weights = dict(loss_weights or {})
         self.discriminator_steps, self.generator_steps = discriminator_steps, generator_steps
-        generator_ids = {id(v) for v in self.generator.trainable_variables}
-        optimizer = Optimizers(lambda v: generator_optimizer if id(v) in generator_ids else discriminator_optimizer)
+        owners = {id(v): self.optimizers[player] for player in self.players for v in self.variables_of(player)}
+        optimizer = Optimizers(lambda variable: owners[id(variable)])
         optimizer.build(self.trainable_variables)
         if jit_compile == "auto":
             jit_compile = backend.compiles_with_xla() and not kwargs.get("run_eagerly", False)
@@ -121,149 +132,157 @@ class GAN(backend.Model):
 
     # The training step ------------------------------------------------------------------------------------------
 
-    def fake(self, real):
-        """Returns as many fake samples as there are `real` ones."""
-        return self.generator(self.latents(ops.shape(keras.tree.flatten(real)[0])[0]), training=True)
+    def real(self, batch):
+        """Returns what the losses get as `real`: by default the batch itself."""
+        return batch
 
-    def judge(self, samples):
-        """Returns the discriminator's logits, in float32 whatever the networks compute in."""
-        logits = self.discriminator(samples, training=True)
-        return keras.tree.map_structure(lambda x: ops.cast(x, "float32"), logits)
+    def fake(self, batch):
+        """Returns as many fake samples as a batch has real ones, and of the same structure."""
+        return self.generator(self.draw(count_of(batch)), training=True)
 
-    def discriminator_loss(self, real):
-        fake = keras.tree.map_structure(ops.stop_gradient, self.fake(real))
-        loss = self.adversarial_loss.discriminator(self.judge(real), self.judge(fake))
-        for penalty in self.penalties:
-            loss += penalty(self.judge, real, fake, seed=self.seed_generator)
-        return loss
+    def judge(self, samples, network="discriminator"):
+        """Returns all outputs of the discriminator, in float32 whatever it computes in."""
+        outputs = self.networks[network](samples, training=True)
+        self.added = [*self.added, *((network, loss) for loss in added_losses(self.networks[network]))]
+        return keras.tree.map_structure(lambda x: ops.cast(x, "float32"), outputs)
 
-    def generator_loss(self, real):
-        logits = self.judge(self.fake(real))
-        if self.adversarial_loss.relativistic:
-            return self.adversarial_loss.generator(logits, self.judge(real))
-        return self.adversarial_loss.generator(logits)
+    def logits(self, judged):
+        """Returns the logits among the outputs of `judge`, for the loss and the penalties; a structure if several."""
+        return judged
+
+    def discriminator_loss(self, real, fake):
+        """Returns what the discriminator minimizes: a scalar, or a dictionary of named terms, which are added up."""
+        return self.adversarial_discriminator_loss(real, fake)
+
+    def generator_loss(self, real, fake):
+        """Returns what the generator minimizes: a scalar, or a dictionary of named terms, which are added up."""
+        return self.adversarial_generator_loss(real, fake)
+
+    def adversarial_discriminator_loss(self, real, fake, judged=(None, None)):
+        """Returns the terms of the `Loss` and of the penalties; `judged` is what `judge` gave for both, if known."""
+        heads = self.heads(real, judged[0]), self.heads(fake, judged[1])
+        terms = {"adversarial": over_heads(self.adversarial_loss.discriminator, *heads)}
+        added = self.added
+        for penalty, head in itertools.product(self.penalties, range(len(heads[0]))):
+            value = penalty(lambda x, head=head: self.heads(x)[head], real, fake, self.seed_generator)
+            terms[penalty.name] = terms.get(penalty.name, 0.0) + value
+        self.added = added  # without those of the passes of the penalties
+        return terms
+
+    def adversarial_generator_loss(self, real, fake, judged=None):
+        """Returns the term of the `Loss`; `judged` is what `judge` gave for `fake`, if known."""
+        compared = [self.heads(real)] if self.adversarial_loss.relativistic else []
+        return {"adversarial": over_heads(self.adversarial_loss.generator, self.heads(fake, judged), *compared)}
+
+    def heads(self, samples, judged=None):
+        """Returns the list of the logits of samples: one for each head of the discriminator."""
+        return keras.tree.flatten(self.logits(self.judge(samples) if judged is None else judged))
 
     def update(self, batch):
-        """Takes one training step, the discriminator first, and returns its logs."""
+        """Takes one training step, the discriminator first, and returns the logs."""
         parts = split(batch, max(self.discriminator_steps, self.generator_steps))
-        for real in parts[: self.discriminator_steps]:
-            discriminator_loss = self.minimize(
-                self.discriminator_loss, real, self.discriminator, self.discriminator_optimizer
-            )
-        for real in parts[-self.generator_steps :]:
-            generator_loss = self.minimize(self.generator_loss, real, self.generator, self.generator_optimizer)
-        self.discriminator_tracker.update_state(discriminator_loss)
-        self.generator_tracker.update_state(generator_loss)
+        for index in range(self.discriminator_steps):
+            forward = self.forward_pass(parts[index])
+            self.minimize(self.turns[0], forward.detached_gradients)
+        for step in range(self.generator_steps):
+            if step > 0:  # the first update learns from the samples that the discriminator has judged last
+                forward = self.forward_pass(parts[(index + step) % len(parts)])
+            self.minimize(self.turns[1], forward.gradients)
         return self.get_metrics_result()
 
-    def minimize(self, loss, real, network, optimizer):
-        """Updates `network` by the gradients of `loss(real)` and returns the loss; the other network stays fixed."""
-        variables = network.trainable_variables
-        value, gradients = backend.value_and_gradients(lambda: loss(real), variables, self.variables)
-        optimizer.apply(gradients, variables)
-        return value
+    def forward_pass(self, batch):
+        """Draws the real and the fake samples of a batch, once for all losses; returns a `backend.ForwardPass`."""
+        networks = {name: self.networks[name] for player in self.turns[1] for name in self.players[player]}
+
+        def draw():
+            real, fake = self.real(batch), self.fake(batch)
+            return real, fake, {name: added_losses(network) for name, network in networks.items()}
+
+        variables = [variable for network in networks.values() for variable in network.trainable_variables]
+        steps = [optimizer.iterations for optimizer in self.optimizers.values()]  # which lazy terms read
+        return backend.ForwardPass(draw, variables, [*self.variables, *self.metrics_variables, *steps])
+
+    def minimize(self, players, gradients_of):
+        """Updates the networks of players, all at once, and logs their losses and terms.
+
+        Args:
+            players: list of names.
+            gradients_of: function from a loss and variables to the loss, its terms and its gradients.
+        """
+        results = [gradients_of(partial(self.objective, player), self.variables_of(player)) for player in players]
+        for player, (total, terms, gradients) in zip(players, results, strict=True):
+            self.optimizers[player].apply(gradients, self.variables_of(player))
+            self.terms.update_state(logged(player, total, terms))
+
+    def objective(self, player, forward):
+        """Returns the weighted sum of terms that a player minimizes, and the terms, those of its layers included."""
+        real, fake, added = forward
+        self.added = [(name, loss) for name, losses in added.items() for loss in losses]
+        terms = named(getattr(self, f"{player}_loss")(real, fake))
+        names = self.players[player]
+        own = [loss for name, loss in self.added if name in names]
+        own += [loss for name in names for loss in regularizations(self.networks[name])]
+        if own:
+            terms["regularizers"] = sum(own)
+        self.added = []
+        return weighted_sum(player, terms, self.loss_weights), terms
+
+    @property
+    def turns(self):
+        """The players that are updated first, and those that are updated after them, two lists of names."""
+        names = list(self.players)
+        return names[: names.index("generator")], names[names.index("generator") :]
+
+    def variables_of(self, player):
+        """Returns the variables that a player trains."""
+        networks = [network for name, network in self.networks.items() if name in self.players[player]]
+        return [variable for network in networks for variable in network.trainable_variables]
 
     # Drawing samples --------------------------------------------------------------------------------------------
 
-    def latents(self, count):
-        """Draws `count` latents from a standard normal distribution, new ones on every call."""
-        shape = (count, latent_dim_of(self.generator))
-        return backend.draw_rows(keras.random.normal, shape, seed=self.seed_generator)
-
-    def sample(self, latents, labels=None, batch_size=256, training=False):
-        """Returns the samples that the generator maps `latents` to, as a NumPy array; from averaged weights, if any.
+    def draw(self, count, labels=None):
+        """Returns what the generator is fed for `count` samples of a training step, new ones on every call.
 
         Args:
-            latents: array `(count, latent_dim)`.
-            labels: integer array `(count,)`, the classes for a class-conditional generator; by default each in turn.
+            count: integer.
+            labels: integer tensor `(count,)`, the classes for a class-conditional generator; by default random ones.
+        """
+        return latents_of(self).draw(count, self.seed_generator, labels)
+
+    def sample(self, inputs, batch_size=256, training=False):
+        """Returns what the generator makes of its inputs, as a NumPy array; from averaged weights, if any.
+
+        Args:
+            inputs: array or tuple of arrays, such as `gan.latents.fixed(64, seed=0)`.
             batch_size: integer, samples generated at once.
             training: bool; True for a generator whose noise is dropout.
         """
         with self.averaged():
-            return draw_samples(self.generator, latents, labels, batch_size, training)
+            return draw_samples(self.generator, inputs, batch_size, training)
 
-    @contextlib.contextmanager
     def averaged(self):
-        """Within this context the generator has its averaged weights, if its optimizer keeps an average.
+        """Within this context networks have their averaged weights, where their optimizer keeps an average.
 
-        The moving averages of batch norm are those of the raw weights.
+        A generator with batch norm has the moving averages of these weights then, estimated from some of its samples;
+        save it within the context: `with gan.averaged(): gan.generator.save("generator.keras")`.
 
         Reference: Yazıcı et al., 2019, https://arxiv.org/abs/1806.04498.
         """
-        optimizer = getattr(self, "generator_optimizer", None)
-        if optimizer is None or not optimizer.use_ema:
-            yield self
-            return
-        variables = self.generator.trainable_variables
-        raw = [ops.copy(v.value) for v in variables]
-        optimizer.finalize_variable_values(variables)
-        try:
-            yield self
-        finally:
-            for variable, value in zip(variables, raw, strict=True):
-                variable.assign(value)
+        return averages.averaged(self)
 
-    # Saving -----------------------------------------------------------------------------------------------------
 
-    def get_config(self):
-        generator = keras.saving.serialize_keras_object(plain(self.generator))
-        discriminator = keras.saving.serialize_keras_object(plain(self.discriminator))
-        networks = {"generator": generator, "discriminator": discriminator}
-        return {**networks, "seed": self.seed, "options": dict(self.options), "name": self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        generator = keras.saving.deserialize_keras_object(config.pop("generator"))
-        discriminator = keras.saving.deserialize_keras_object(config.pop("discriminator"))
-        options = renamed(config.pop("options", {}))
-        return cls(generator, discriminator, options=options, **config)
-
-    # Keras does not store the states of random seeds, without which a loaded GAN would draw other noise.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        for index, state in enumerate(self._random_states()):
-            store[f"random_{index}"] = state.numpy()
-
-    def load_own_variables(self, store):
-        own = [key for key in store.keys() if not key.startswith("random_")]  # noqa: SIM118 (an HDF5 group)
-        super().load_own_variables({key: store[key] for key in own})
-        for index, state in enumerate(self._random_states()):
-            state.assign(store[f"random_{index}"])
-
-    def _random_states(self):
-        return [variable for variable in self.variables if variable.name == "seed_generator_state"]
-
-    def get_compile_config(self):
-        return keras.saving.serialize_keras_object(
-            {
-                "loss": self.adversarial_loss,
-                "generator_optimizer": self.generator_optimizer,
-                "discriminator_optimizer": self.discriminator_optimizer,
-                "penalty": self.penalties,
-                "discriminator_steps": self.discriminator_steps,
-                "generator_steps": self.generator_steps,
-                "steps_per_execution": self.steps_per_execution,
-            }
-        )
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+def count_of(batch):
+    """Returns the number of samples of a batch: that of its first array."""
+    return ops.shape(keras.tree.flatten(batch)[0])[0]
 
 
 def split(batch, parts):
-    """Splits every array of a structure into `parts` equal parts; returns a list of structures."""
-    if parts == 1:
-        return [batch]
-    pieces = [ops.split(array, parts) for array in keras.tree.flatten(batch)]
-    return [keras.tree.pack_sequence_as(batch, piece) for piece in zip(*pieces, strict=True)]
+    """Splits every array of a structure into `parts` parts, the samples in turn; returns a list of structures.
 
+    The parts differ by at most one sample. With fewer samples than parts, some repeat.
+    """
 
-def refuse_float16(model):
-    for layer in model._flatten_layers():
-        if layer.compute_dtype == "float16":
-            raise ValueError(
-                f"Expected a policy of float32 or mixed_bfloat16, but layer {layer.name!r} computes in float16: "
-                "its small gradients vanish without loss scaling. "
-                "Set keras.config.set_dtype_policy('mixed_bfloat16') before building the networks."
-            )
+    def part(array, index):
+        return array[index % ops.shape(array)[0] :: parts]
+
+    return [keras.tree.map_structure(lambda array, index=index: part(array, index), batch) for index in range(parts)]

@@ -15,6 +15,11 @@ def l1_distance(first, second):
     return mean(ops.abs(ops.cast(first, "float32") - ops.cast(second, "float32")))
 
 
+def over_heads(loss, *heads):
+    """Returns the sum of a loss over the heads of a discriminator; each argument of the loss is a list, one a head."""
+    return sum(loss(*logits) for logits in zip(*heads, strict=True))
+
+
 class Serializable:
     """An object that a `.keras` file can store: its class is registered, and it has a config."""
 

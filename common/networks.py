@@ -22,11 +22,21 @@ class Network(keras.Model):
     """
 
     def __init__(self, inputs, name=None, **options):
-        super().__init__(inputs, self.network(inputs, **options), name=name)
+        outputs = self.network(inputs, **options)  # first, since it may build another `Network`
+        super().__init__(inputs, outputs, name=name)
 
     def network(self, inputs, **options):
         """Builds the layers. Override it. Returns the outputs for the symbolic `inputs`."""
         raise NotImplementedError(f"{type(self).__name__} needs a method network(self, inputs).")
+
+    def __call__(self, *args, **kwargs):
+        if not any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(args)):
+            return super().__call__(*args, **kwargs)
+        # Within another network it is a plain model, so that files of that network need no class of the project; always
+        # the same one, and out of Keras' sight.
+        if "_part" not in vars(self):
+            vars(self)["_part"] = plain(self)
+        return vars(self)["_part"](*args, **kwargs)
 
     def save(self, filepath, overwrite=True, **kwargs):
         plain(self).save(filepath, overwrite=overwrite, **kwargs)

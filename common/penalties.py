@@ -1,8 +1,11 @@
 """Penalties on the gradient of the discriminator with respect to its input, added to its loss.
 
-A penalty is called as `penalty(judge, real, fake, seed)`, where `judge` gives the logits of samples. The gradient is
-taken with respect to every floating-point part of a sample; integers, such as labels, are conditions and have none. The
-norm is taken per sample, over all its parts, never over the batch.
+A penalty is called as `penalty(judge, real, fake, seed)`, where `judge` gives the logits of samples; if a discriminator
+has several heads, once for each. The gradient is taken with respect to every floating-point part of a sample; integers,
+such as labels, are conditions and have none. The norm is taken per sample, over all its parts, never over the batch.
+
+Of a map of logits, D(x) is the mean, as in the losses: a weight means the same for a map of any size. (A sum would make
+R1 of a map of n logits n² times as strong.)
 """
 
 import keras
@@ -17,7 +20,14 @@ class Penalty(Serializable):
 
     Args:
         weight: float, what the penalty is multiplied with.
+
+    Attributes:
+        name: string, the name of this term in the logs, after `d_`.
+        iterations: variable, the number of updates of the discriminator; `GAN.compile` sets it.
     """
+
+    name = "penalty"
+    iterations = None
 
     def __init__(self, weight):
         self.weight = weight
@@ -45,14 +55,15 @@ def squared_gradient_norms(judge, samples):
         merged = list(parts)
         for index, value in zip(floating, values, strict=True):
             merged[index] = value
-        return judge(keras.tree.pack_sequence_as(samples, merged))
+        logits = judge(keras.tree.pack_sequence_as(samples, merged))
+        return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1)
 
     gradients = backend.input_gradients(judge_floating, [parts[index] for index in floating])
     return sum(ops.sum(ops.square(part), axis=tuple(range(1, len(part.shape)))) for part in gradients)
 
 
 def is_float(tensor):
-    return keras.backend.standardize_dtype(tensor.dtype).startswith(("float", "bfloat"))
+    return tensor is not None and keras.backend.standardize_dtype(tensor.dtype).startswith(("float", "bfloat"))
 
 
 class GradientPenalty(Penalty):
@@ -63,6 +74,8 @@ class GradientPenalty(Penalty):
 
     Reference: Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028, equation 3 and algorithm 1.
     """
+
+    name = "gp"
 
     def __init__(self, weight=10.0):
         super().__init__(weight)
@@ -91,6 +104,8 @@ class R1(Penalty):
     Reference: Mescheder et al., 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
 
+    name = "r1"
+
     def __init__(self, weight=10.0):
         super().__init__(weight)
 
@@ -107,5 +122,47 @@ class R2(R1):
     Reference: Mescheder et al., 2018, https://arxiv.org/abs/1801.04406, equation 10.
     """
 
+    name = "r2"
+
     def __call__(self, judge, real, fake, seed):
         return super().__call__(judge, fake, fake, seed)
+
+
+class Lazy(Penalty):
+    """A penalty that is computed only in every k-th update of the discriminator, with k times its weight.
+
+    Its mean over the updates, which is what the logs of an epoch show, stays the same, and most of its cost is saved.
+
+    Args:
+        penalty: a `Penalty`.
+        every: integer, k.
+
+    Reference: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 and appendix B. There the penalty has
+    steps of its own, for which the settings of Adam are changed as well; here it is a term of the loss.
+    """
+
+    def __init__(self, penalty, every=16):
+        self.penalty = penalty
+        self.every = every
+        self.name = penalty.name
+
+    def get_config(self):
+        return {"penalty": keras.saving.serialize_keras_object(self.penalty), "every": self.every}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["penalty"]), config["every"])
+
+    def __call__(self, judge, real, fake, seed):
+        return lazily(self.every, self.iterations, lambda: self.penalty(judge, real, fake, seed))
+
+
+def lazily(every, iterations, term):
+    """Returns `every` times `term()`, a scalar, in every such update, else 0.
+
+    Args:
+        every: integer.
+        iterations: variable that counts the updates, such as `gan.generator_optimizer.iterations`.
+        term: function without arguments; it may change state.
+    """
+    return every * backend.every(every, iterations, lambda: ops.cast(term(), "float32"))

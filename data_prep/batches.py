@@ -22,6 +22,48 @@ def scaled(batch):
     return keras.tree.map_structure(lambda array: scale(array) if array.dtype == np.uint8 else array, batch)
 
 
+class Together:
+    """Arrays of the same length whose samples belong together, such as images and their labels: they share an order.
+
+    Args:
+        samples: array, or a structure of arrays.
+        batch_size: integer, samples per batch.
+    """
+
+    def __init__(self, samples, batch_size):
+        self.samples = samples
+        self.batch_size = batch_size
+        self.arrays = keras.tree.flatten(samples)
+        lengths = [len(array) for array in self.arrays]
+        if len(set(lengths)) > 1:
+            raise InputError(
+                f"Expected as many samples in each array, but got {', '.join(map(str, lengths))}; "
+                "for arrays that do not belong together use paired=False."
+            )
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def at(self, rows):
+        """Returns the samples at some rows, those of damaged files replaced in all arrays alike."""
+        rows = self._usable(rows)
+        return keras.tree.pack_sequence_as(self.samples, [array[rows] for array in self.arrays])
+
+    def _usable(self, rows):
+        while True:
+            before = rows
+            for array in self.arrays:
+                rows = array.usable(rows) if hasattr(array, "usable") else rows
+            # Repeat after a change: the replacement may be damaged in another array.
+            if np.array_equal(before, rows):
+                return rows
+
+    def prefetch(self, rows):
+        for array in self.arrays:
+            if hasattr(array, "prefetch"):
+                array.prefetch(rows)
+
+
 class Batches(keras.utils.PyDataset):
     """Batches for `fit`, in an order that depends only on the seed and the epoch.
 
@@ -30,30 +72,36 @@ class Batches(keras.utils.PyDataset):
     batches again, with Python's global random state.
 
     Args:
-        samples: array of the data, the first axis being the samples; or a structure of arrays, such as
-            `(images, labels)`. Anything with a length that can be indexed by an array will do, such as
-            `folders.Pictures`.
-        batch_size: integer, samples per batch.
+        samples: array of the data, the first axis being the samples; or a structure of arrays: a tuple such as
+            `(images, labels)`, a dictionary. Anything with a length that can be indexed by an array will do, such as
+            `folders.Pictures`. The batches have the same structure.
+        batch_size: integer, samples per batch; without `paired` also a tuple or dictionary, one for each part.
         seed: integer, seed of the order and of the augmentation.
         transform: function from a stored batch to the batch that is fed, called for every batch of every epoch.
         order: function from a random generator to the indices of an epoch, such as those of `balance.py`; by default
-            a permutation of all.
-        augment: an `Augmentation`, or another function `(batch, rng)` from a stored batch to a changed one.
-        paired: bool; False for arrays of different lengths whose samples do not correspond. Each array gets its own
-            order, and shorter arrays repeat within an epoch.
+            a permutation of all. Only for paired samples.
+        augment: an `Augmentation`, or another function `(batch, rng)` from a stored batch to a changed one; without
+            `paired` it gets each part alone.
+        paired: bool; False if the parts of the tuple or dictionary do not belong together, and may have other lengths.
+            Each part then has its own order, and shorter ones repeat within an epoch. Arrays within a part still belong
+            together: `((images, labels), unlabelled)`.
 
     The attribute `shard` is `(index, count)`: this host's part of each batch, and the number of hosts. `Run.fit` sets
     it. The parts of all hosts, concatenated, are the batch of a single host: the order does not depend on the number of
     hosts.
 
     Raises:
-        InputError: if a batch is larger than the data.
+        InputError: if a batch is larger than the data, or arrays that belong together have different lengths.
 
     Example:
 
     >>> batches = Batches(np.full((5, 2, 2, 1), 255, "uint8"), batch_size=2)
     >>> len(batches), batches[0].shape, float(batches[0].max()), batches.sample_shape
     (2, (2, 2, 2, 1), 1.0, (2, 2, 1))
+    >>> labelled, unlabelled = (np.zeros((6, 3)), np.arange(6)), np.zeros((100, 3))
+    >>> batches = Batches((labelled, unlabelled), batch_size=(2, 10), paired=False)
+    >>> len(batches), keras.tree.map_structure(lambda array: array.shape, batches[0])
+    (10, (((2, 3), (2,)), (10, 3)))
     """
 
     def __init__(
@@ -69,7 +117,7 @@ class Batches(keras.utils.PyDataset):
     ):
         super().__init__(**kwargs)
         self.samples = samples
-        self.batch_size = batch_size
+        self._given_sizes = batch_size
         self.seed = seed
         self.transform = transform
         self.order = order
@@ -77,65 +125,76 @@ class Batches(keras.utils.PyDataset):
         self.paired = paired
         self.shard = (0, 1)
         self.epoch = 0
-        self._arrays = keras.tree.flatten(samples)
+        self._parts = [Together(*part) for part in self._divided()]
+        self.batch_sizes = [part.batch_size for part in self._parts]
+        self.batch_size = max(self.batch_sizes)
         self._draw_orders()
-        self.count = len(self._orders[0])
-        if batch_size > self.count:
-            raise InputError(
-                f"A batch of {batch_size} is larger than the data of {self.count} samples; "
-                f"use --batch-size {self.count} or less."
-            )
+
+    def _divided(self):
+        """Returns the parts that have an order of their own, each with its batch size."""
+        if self.paired:
+            return [(self.samples, self._given_sizes)]
+        keys = self.samples if isinstance(self.samples, dict) else range(len(self.samples))
+        sizes = self._given_sizes
+        return [(self.samples[key], sizes if isinstance(sizes, int) else sizes[key]) for key in keys]
+
+    def _packed(self, parts):
+        """Returns what `_divided` has divided as a structure like the samples."""
+        if self.paired:
+            return parts[0]
+        if isinstance(self.samples, dict):
+            return dict(zip(self.samples, parts, strict=True))
+        return tuple(parts)
 
     def _draw_orders(self):
-        """Draws the indices of an epoch for each array; paired arrays share them."""
+        """Draws the indices of an epoch for each part."""
         rng = np.random.default_rng((self.seed, self.epoch))
         if self.paired:
-            order = self.order(rng) if self.order else rng.permutation(len(self._arrays[0]))
-            orders = [order] * len(self._arrays)
+            (part,) = self._parts
+            self._orders = [self.order(rng) if self.order else rng.permutation(len(part))]
+            self.count = len(self._orders[0])
+            steps = self.count // part.batch_size
         else:
-            longest = max(len(array) for array in self._arrays)
-            orders = [repeated(rng, np.arange(len(array)), longest) for array in self._arrays]
-        self._orders = orders
+            self.count = max(map(len, self._parts))
+            steps = max(len(part) // part.batch_size for part in self._parts)
+            lengths = [max(steps, 1) * part.batch_size for part in self._parts]
+            self._orders = [
+                repeated(rng, np.arange(len(part)), max(length, len(part)))
+                for part, length in zip(self._parts, lengths, strict=True)
+            ]
+        if not steps:
+            raise InputError(
+                f"A batch of {self.batch_size} is larger than the data of {self.count} samples; "
+                f"use --batch-size {self.count} or less."
+            )
+        self._steps = steps
 
     def on_epoch_begin(self):
         self._draw_orders()
         self.epoch += 1
 
     def __len__(self):
-        return self.count // self.batch_size
+        return self._steps
 
     def __getitem__(self, index):
         for ahead in range(index, min(index + 3, len(self))):
-            self._prefetch(ahead)
-        batch = [array[rows] for array, rows in zip(self._arrays, self._usable(self._rows(index)), strict=True)]
-        batch = keras.tree.pack_sequence_as(self.samples, batch)
+            for part, rows in zip(self._parts, self._rows(ahead), strict=True):
+                part.prefetch(rows)
+        batch = [part.at(rows) for part, rows in zip(self._parts, self._rows(index), strict=True)]
         if self.augment:
-            batch = self.augment(batch, np.random.default_rng((self.seed, self.epoch, index, self.shard[0])))
-        return self.transform(batch)
+            rng = np.random.default_rng((self.seed, self.epoch, index, self.shard[0]))
+            batch = [self.augment(part, rng) for part in batch]
+        return self.transform(self._packed(batch))
 
     def _rows(self, index):
-        """Returns the rows of each array that form this host's part of a batch."""
+        """Returns the rows of each part that form this host's share of a batch."""
         host, hosts = self.shard
-        size = self.batch_size // hosts
-        start = index * self.batch_size + host * size
-        return [order[start : start + size] for order in self._orders]
-
-    def _prefetch(self, index):
-        for array, rows in zip(self._arrays, self._rows(index), strict=True):
-            if hasattr(array, "prefetch"):
-                array.prefetch(rows)
-
-    def _usable(self, rows):
-        """Returns the rows with those of damaged files replaced, in all arrays alike if the samples are paired."""
-        while True:
-            before = rows
-            for place, array in enumerate(self._arrays):
-                if hasattr(array, "usable"):
-                    found = array.usable(rows[place])
-                    rows = [found] * len(rows) if self.paired else [*rows[:place], found, *rows[place + 1 :]]
-            # Repeat after a change: the replacement may be damaged in another array.
-            if all(map(np.array_equal, before, rows)):
-                return rows
+        chosen = []
+        for part, order in zip(self._parts, self._orders, strict=True):
+            size = part.batch_size // hosts
+            start = index * part.batch_size + host * size
+            chosen.append(order[start : start + size])
+        return chosen
 
     def first(self, count):
         """Returns `count` samples of the first epoch, transformed as for training."""
@@ -144,7 +203,7 @@ class Batches(keras.utils.PyDataset):
     @property
     def sizes(self):
         """Length and shape of each array, to check that all hosts have the same data."""
-        return [(len(array), *array.shape[1:]) for array in self._arrays]
+        return [(len(array), *array.shape[1:]) for part in self._parts for array in part.arrays]
 
     @property
     def sample_shape(self):
@@ -154,10 +213,10 @@ class Batches(keras.utils.PyDataset):
     @property
     def skipped(self):
         """Unusable and misnamed files of the data, a list of `skipped.Skipped`."""
-        return [row for array in self._arrays for row in getattr(array, "skipped", ())]
+        return [row for part in self._parts for array in part.arrays for row in getattr(array, "skipped", ())]
 
     def refuse_many_skipped(self):
         """Raises an `InputError` if more files turned out to be damaged than allowed."""
-        for array in self._arrays:
+        for array in (array for part in self._parts for array in part.arrays):
             if hasattr(array, "refuse_many_skipped"):
                 array.refuse_many_skipped()

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from common.base.errors import InputError
+from common.base.ranges import Share
 from data_prep import augment, balance, datasets, folders, sources
 
 
@@ -35,6 +36,8 @@ class ImageOptions:
     """random changes, drawn anew each time an image is fed; samples will show them too"""
     allow_skipped: bool = False
     """continue even if more than 5% of the files cannot be used"""
+    validation: Share = 0.0
+    """share of the training images that is held out to select an epoch; 0.1 with --evaluate-every"""
 
     def balanced_order(self, labels):
         """Returns the `order` of `Batches` for `--balance`; None stands for the default order."""
@@ -82,7 +85,8 @@ def load(options, split="train", hold_out=False):
 
     Args:
         options: `ImageOptions`.
-        split: "train" or "test". Of data without a test part, all images are returned.
+        split: "train", "test", or "validation", the part of the training images that `options.validation` holds out.
+            Of data without a test part, "test" stands for all images.
         hold_out: bool, whether to use every tenth image of such data as its test part: see `folders.part_of`.
 
     Raises:
@@ -90,7 +94,8 @@ def load(options, split="train", hold_out=False):
     """
     source = source_of(options)
     part = split if hold_out and len(source.splits) == 1 else None
-    return fitted(source.read(split, options.allow_skipped), options, part=part)
+    found = source.read("test" if split == "test" else "train", options.allow_skipped)
+    return fitted(chosen_images(found, options, split, part), options)
 
 
 def load_folder(root, options, memory=folders.MEMORY, workers=None):
@@ -102,7 +107,7 @@ def load_folder(root, options, memory=folders.MEMORY, workers=None):
         memory: integer, bytes; a folder whose decoded images take more is decoded batch by batch.
         workers: integer, number of threads; by default one per core.
     """
-    return fitted(sources.files_of(root, options.allow_skipped), options, memory, workers)
+    return fitted(chosen_images(sources.files_of(root, options.allow_skipped), options), options, memory, workers)
 
 
 def source_of(options):
@@ -124,19 +129,50 @@ def has_splits(options):
     return len(source_of(options).splits) > 1
 
 
-def fitted(found, options, memory=folders.MEMORY, workers=None, part=None):
-    """Returns the content of a source as `Images` with the requested classes, size and channels.
+def chosen_images(found, options, split="test", part=None):
+    """Returns the content of a source reduced to the requested classes and the split.
+
+    Args:
+        found: `sources.Arrays` or `sources.Files`.
+        options: `ImageOptions`.
+        split: see `load`.
+        part: the split if the data has no test part and every tenth image is to be one, else None.
+    """
+    if options.classes:
+        found = only_classes(found, options.classes)
+    if part:
+        found = found.rows(folders.part_of(len(found.labels), "test" if part == "test" else "train"))
+    if split == "validation" or (split == "train" and options.validation):
+        found = found.rows(validation_rows(len(found.labels), options.validation, split))
+    return found
+
+
+def validation_rows(count, share, split):
+    """Returns the places of the training or of the validation images, ascending; the same for every run.
+
+    Raises:
+        InputError: if one of the two is empty.
+
+    >>> validation_rows(10, 0.2, "validation"), validation_rows(10, 0.2, "train")
+    (array([4, 6]), array([0, 1, 2, 3, 5, 7, 8, 9]))
+    """
+    held_out = round(count * share)
+    if not 0 < held_out < count:
+        raise InputError(
+            f"--validation {share:g} of {count} images holds out {held_out}; use a share that leaves some for both."
+        )
+    order = np.random.default_rng(0).permutation(count)
+    return np.sort(order[:held_out] if split == "validation" else order[held_out:])
+
+
+def fitted(found, options, memory=folders.MEMORY, workers=None):
+    """Returns the content of a source as `Images` with the requested size and channels.
 
     Args:
         found: `sources.Arrays` or `sources.Files`.
         options: `ImageOptions`.
         memory, workers: see `load_folder`.
-        part: "train" or "test" to divide data without splits, or None for all of it.
     """
-    if options.classes:
-        found = only_classes(found, options.classes)
-    if part:
-        found = found.rows(folders.part_of(len(found.labels), part))
     size, channels = wanted_shape(options)
     if isinstance(found, sources.Arrays):
         return Images(found.fitted(size, channels, options.fit), found.labels, found.class_names)

@@ -88,6 +88,19 @@ def tried_again(test):
     return run
 
 
+def loss_of(gan, player, batch):
+    """Returns what a player of a GAN minimizes on a batch, a float."""
+    total, _ = gan.objective(player, (gan.real(batch), gan.fake(batch), {}))
+    return float(keras.ops.convert_to_numpy(keras.ops.stop_gradient(total)))
+
+
+def update_only(gan, player, batch):
+    """Takes one update of a single player; returns the logs."""
+    forward = gan.forward_pass(batch)
+    gan.minimize([player], forward.detached_gradients if player in gan.turns[0] else forward.gradients)
+    return gan.get_metrics_result()
+
+
 @contextlib.contextmanager
 def heeding_ctrl_c():
     """Within it Ctrl-C counts, also for new processes: a shell lets what it runs in the background ignore it."""

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from common import backend
+from common.cli.sample import SampleOptions, labels_and_columns
+from common.latents import Latents, embedding_of
 from common.losses import NonSaturating
 from common.penalties import R1
-from common.sampling import by_class, class_count_of, draw_samples, embedding_of
+from common.sampling import draw_samples
+from common.training import trained_run
 from recipes.cgan.interpolate import STEPS, between
 from recipes.cgan.train import Config, build
 from tests.conftest import values
@@ -54,20 +57,29 @@ def test_a_step_updates_the_embeddings_of_the_labels(real, penalty):
 def test_samples_of_requested_classes(tmp_path, real):
     gan = tiny()
     gan.train_on_batch(*real)  # before it there are no averaged weights
-    latents = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
-    assert class_count_of(gan.generator) == 3
-    in_turn = gan.sample(latents)
-    assert np.array_equal(in_turn, gan.sample(latents, np.arange(6) % 3))
-    assert not np.allclose(in_turn, gan.sample(latents, np.zeros(6, "int32")))
-    gan.generator.save(tmp_path / "generator.keras")
+    assert (gan.latents.dim, gan.latents.class_count) == (5, 3)
+    latents, labels = gan.latents.fixed(6, seed=0)
+    assert labels.tolist() == [0, 1, 2, 0, 1, 2]
+    in_turn = gan.sample((latents, labels))
+    others = gan.latents.fixed(6, seed=0, labels=np.zeros(6, "int32"))
+    assert np.array_equal(others[0], latents)
+    assert not np.allclose(in_turn, gan.sample(others))
+    trained_run.store_networks(tmp_path, gan)
     loaded = keras.saving.load_model(tmp_path / "generator.keras")
-    assert np.allclose(draw_samples(loaded, latents), in_turn, atol=1e-6)
+    assert np.allclose(draw_samples(loaded, (latents, labels)), in_turn, atol=1e-6)
 
 
 def test_the_grid_has_a_row_per_class_and_a_column_per_latent_vector():
-    latents, labels = by_class(np.arange(10)[:, None], 3)
+    latents, labels = Latents(4, class_count=3).grid(seed=0)
     assert labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert latents[:, 0].tolist() == [0, 1, 2] * 3
+    assert np.array_equal(latents, np.tile(Latents(4).fixed(3, seed=0), (3, 1)))
+
+
+@pytest.mark.parametrize("count", [64, 30, 10])
+def test_sample_shows_a_class_a_row(count):
+    labels, columns = labels_and_columns(Latents(4, class_count=10), SampleOptions(count=count), None)
+    rows = [set(labels[start : start + columns].tolist()) for start in range(0, count, columns)]
+    assert rows == [{label} for label in range(10)]
 
 
 def test_interpolation_starts_and_ends_at_the_classes():
@@ -77,5 +89,5 @@ def test_interpolation_starts_and_ends_at_the_classes():
     assert found.shape == (2 * STEPS, 28, 28, 1)
     for row in range(2):
         for place, label in ((row * STEPS, 2), ((row + 1) * STEPS - 1, 0)):
-            alone = draw_samples(gan.generator, latents[row : row + 1], np.array([label], "int32"))
+            alone = draw_samples(gan.generator, (latents[row : row + 1], np.array([label], "int32")))
             assert np.allclose(found[place], alone[0], atol=1e-5)

@@ -126,6 +126,26 @@ def test_a_discriminator_with_instance_noise_is_saved(tmp_path):
     assert (layer.initial, number(layer.deviation.value)) == (0.4, pytest.approx(0.4))
 
 
+def test_noise_decays_in_nested_networks_too():
+    inner = keras.Sequential([keras.Input((2,)), controls.InstanceNoise(0.4)])
+    gan = type("Model", (), {"discriminator": keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(1)])})
+    callback = controls.NoiseDecay(4)
+    callback.set_model(gan)
+    callback.on_epoch_begin(3)
+    assert number(inner.layers[-1].deviation.value) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("order", [(controls.LabelSmoothing, controls.LabelNoise), (controls.LabelNoise,) * 2])
+def test_a_wrapped_loss_gets_the_seed_of_the_gan(small_gan, points, order):
+    outer, inner = order
+    gan = small_gan(outer(inner(NonSaturating(), 0.3), 0.1))
+    loss = gan.adversarial_loss
+    while hasattr(loss, "loss"):
+        assert loss.seed_generator is gan.seed_generator
+        loss = loss.loss
+    assert np.isfinite(gan.train_on_batch(points)).all()
+
+
 # Freezing a network ---------------------------------------------------------------------------------------------------
 
 

@@ -115,6 +115,81 @@ def test_unpaired_arrays_are_shuffled_independently():
     assert epochs[0] != epochs[1]
 
 
+def test_parts_of_different_sizes_in_one_batch():
+    """Arrays within a part belong together; each part has its own order and its own size of a batch."""
+    labelled, unlabelled = (np.arange(5), np.arange(5) + 100), np.arange(40)
+    for samples, sizes in (((labelled, unlabelled), (2, 8)), ({"x": labelled, "u": unlabelled}, {"x": 2, "u": 8})):
+        batches = raw(samples, batch_size=sizes, paired=False)
+        assert (len(batches), batches.batch_sizes) == (5, [2, 8])
+        keys = ("x", "u") if isinstance(samples, dict) else (0, 1)
+        for _ in range(2):
+            batches.on_epoch_begin()
+            parts = [batches[index] for index in range(len(batches))]
+            assert type(parts[0]) is type(samples)
+            images, labels = (np.concatenate([part[keys[0]][side] for part in parts]) for side in (0, 1))
+            assert np.array_equal(images + 100, labels)
+            assert np.bincount(images).tolist() == [2] * 5  # the shorter part repeats
+            assert sorted(np.concatenate([part[keys[1]] for part in parts])) == list(range(40))
+    assert [array.shape for array in keras.tree.flatten(batches.first(3))] == [(3,)] * 3
+
+
+def test_a_dictionary_of_arrays_that_belong_together():
+    batches = raw({"image": numbered(6), "label": np.arange(6)}, batch_size=3)
+    batch = batches[0]
+    assert np.array_equal(batch["image"][:, 0, 0, 0], batch["label"])
+
+
+def test_arrays_of_different_lengths_are_refused_unless_unpaired():
+    with pytest.raises(InputError, match=r"as many samples in each array, but got 6, 5; .* use paired=False"):
+        raw((numbered(6), np.arange(5)), batch_size=2)
+    with pytest.raises(InputError, match="as many samples in each array, but got 6, 5"):
+        raw(((numbered(6), np.arange(5)), numbered(7)), batch_size=2, paired=False)
+
+
+def test_each_unpaired_part_is_augmented_by_itself():
+    def count(part, rng):
+        return keras.tree.map_structure(lambda array: array + len(keras.tree.flatten(part)), part)
+
+    a, b = raw(((np.zeros(4), np.zeros(4)), np.zeros(9)), batch_size=(2, 3), paired=False, augment=count)[0]
+    assert (a[0].tolist(), a[1].tolist(), b.tolist()) == ([2, 2], [2, 2], [1, 1, 1])
+
+
+# Validation -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["folder", "array", "embedded"])
+def test_validation_images_are_held_out_of_the_training(tmp_path, kind):
+    data = None
+    if kind == "folder":
+        write_many(tmp_path / "a", 12)
+        write_many(tmp_path / "b", 8, first=30)
+        data = tmp_path
+    if kind == "array":
+        np.save(tmp_path / "images.npy", np.arange(20, dtype="uint8")[:, None, None] * np.ones((1, 6, 6), "uint8"))
+        data = tmp_path / "images.npy"
+    plain, options = (ImageOptions(data=data, validation=share) for share in (0.0, 0.25))
+    everything = images.load(plain).images
+    training, validation = (images.load(options, split) for split in ("train", "validation"))
+    every, kept, held_out = (
+        sorted(image.tobytes() for image in part[np.arange(len(part))])
+        for part in (everything, training.images, validation.images)
+    )
+    assert len(held_out) == round(len(every) / 4)
+    assert sorted(kept + held_out) == every
+    assert len(training.labels) == len(kept)
+    again = images.load(options, "validation").images
+    assert np.array_equal(again[np.arange(len(again))], validation.images[np.arange(len(again))])
+    test = images.load(options, "test").images
+    assert len(test) == (2000 if kind == "embedded" else 20)
+
+
+def test_a_validation_part_without_images_is_refused(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((4, 6, 6), "uint8"))
+    for share, split in ((0.1, "train"), (0.9, "train"), (0.0, "validation")):
+        with pytest.raises(InputError, match=r"--validation .* of 4 images holds out"):
+            images.load(ImageOptions(data=tmp_path / "images.npy", validation=share), split)
+
+
 # Balance ----------------------------------------------------------------------------------------------------------
 
 UNEVEN = np.repeat([0, 1, 2], [70, 20, 10])

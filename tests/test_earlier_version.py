@@ -15,7 +15,8 @@ import recipes.cgan.train
 import recipes.pix2pix.train
 import recipes.simgan.train
 import recipes.style_transfer.train  # noqa: F401 (whose classes the files name)
-from common.sampling import draw_latents, draw_samples, latent_dim_of
+from common.latents import latents_for
+from common.sampling import draw_samples
 from common.scoring.evaluator import Scores
 from common.training import checkpoint
 from tests.conftest import call_recipe
@@ -64,7 +65,7 @@ def test_the_sizes_of_image_pools_are_kept():
 @pytest.mark.parametrize("name", ["vanilla", "dcgan"])
 def test_a_generator_draws(name):
     generator = keras.saving.load_model(STORED / "run_folders" / name / "generator.keras")
-    images = draw_samples(generator, draw_latents(4, latent_dim_of(generator), seed=0))
+    images = draw_samples(generator, latents_for(generator).fixed(4, seed=0))
     assert images.shape == (4, 28, 28, 1)
     assert np.isfinite(images).all()
 

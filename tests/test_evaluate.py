@@ -21,9 +21,9 @@ QUICK = ("--units", 16, "--batch-size", 500, "--epochs", 3)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Two runs with the same options; the second one is scored every second epoch."""
+    """Two runs on the same images; the second one is scored every second epoch."""
     folder = tmp_path_factory.mktemp("evaluate")
-    for name, options in (("plain", ()), ("scored", ("--evaluate-every", 2))):
+    for name, options in (("plain", ("--validation", 0.1)), ("scored", ("--evaluate-every", 2))):
         answer = call_recipe("vanilla", *QUICK, *options, "--run-folder", folder / name)
         assert answer.returncode == 0, answer.stderr
     return folder
@@ -45,6 +45,10 @@ def test_scores_while_training_are_logged_and_the_best_epoch_is_kept(runs):
     best = json.loads((runs / "scored" / "best_scores.json").read_text())
     assert best["scores"]["frechet"] == pytest.approx(float(rows[1]["frechet"]), rel=1e-4)
     assert best["protocol"]["fake_count"] == 5000
+    assert (best["protocol"]["split"], best["protocol"]["real_count"]) == (
+        "validation",
+        1000,
+    )  # of 10,000 to train with
     assert (runs / "scored" / "best_generator.keras").stat().st_size > 1000
     with np.load(runs / "scored" / "best_checkpoint.npz") as file:
         assert file["epoch"] == 2

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from common.gan import GAN
+from common.gan import GAN, count_of
 from common.losses import Hinge, NonSaturating, RelativisticPairing, Wasserstein
 from common.penalties import R1, R2, GradientPenalty
 from common.training import checkpoint
-from tests.conftest import SmallDiscriminator, SmallGenerator, equal, values
+from tests.conftest import SmallDiscriminator, SmallGenerator, equal, update_only, values
 
 LATENTS = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
 
@@ -20,16 +20,12 @@ def take_step(gan, data):
 
 class OnlyDiscriminator(GAN):
     def update(self, batch):
-        value = self.minimize(self.discriminator_loss, batch, self.discriminator, self.discriminator_optimizer)
-        self.discriminator_tracker.update_state(value)
-        return self.get_metrics_result()
+        return update_only(self, "discriminator", batch)
 
 
 class OnlyGenerator(GAN):
     def update(self, batch):
-        value = self.minimize(self.generator_loss, batch, self.generator, self.generator_optimizer)
-        self.generator_tracker.update_state(value)
-        return self.get_metrics_result()
+        return update_only(self, "generator", batch)
 
 
 @pytest.mark.parametrize(("kind", "updated"), [(OnlyDiscriminator, "discriminator"), (OnlyGenerator, "generator")])
@@ -60,8 +56,8 @@ class Recorder(GAN):
         super().__init__(*args, **kwargs)
         self.drawn = self.add_weight(shape=(8, 4), initializer="zeros", trainable=False, name="drawn")
 
-    def latents(self, count):
-        latents = super().latents(count)
+    def draw(self, count):
+        latents = super().draw(count)
         self.drawn.assign(latents)
         return latents
 
@@ -86,16 +82,16 @@ class Spy(GAN):
         self.seen = self.add_weight(shape=(4,), initializer="zeros", trainable=False, name="seen")
         self.step = self.add_weight(shape=(), initializer="zeros", trainable=False, name="step")
 
-    def discriminator_loss(self, real):
+    def discriminator_loss(self, real, fake):
         self.seen.assign(self.seen + ops.one_hot(ops.cast(self.step, "int32"), 4) * ops.mean(real))
         self.step.assign_add(1)
-        return super().discriminator_loss(real)
+        return super().discriminator_loss(real, fake)
 
 
 def test_every_discriminator_update_gets_different_data():
     gan = Spy(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
     gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam(), discriminator_steps=3)
-    data = np.repeat([1.0, 2.0, 3.0], 4)[:, None] * np.ones((12, 2))
+    data = np.tile([1.0, 2.0, 3.0], 4)[:, None] * np.ones((12, 2))
     gan.fit(data.astype("float32"), batch_size=12, shuffle=False, verbose=0)
     assert np.allclose(ops.convert_to_numpy(gan.seen.value), [1, 2, 3, 0])
 
@@ -130,6 +126,26 @@ def test_checkpoint_of_other_networks_is_refused(small_gan, tmp_path):
     other = small_gan(discriminator=SmallDiscriminator((3,)))
     with pytest.raises(ValueError, match=r"other networks .*--restart"):
         checkpoint.load(tmp_path / "checkpoint.npz", other)
+
+
+def test_a_checkpoint_of_very_many_variables_keeps_their_order(monkeypatch, tmp_path):
+    """The numbers of its arrays have four digits, or more."""
+
+    class Stub:
+        def __init__(self, value):
+            self.value, self.shape, self.path = np.float32(value), (), f"v{value}"
+
+        def numpy(self):
+            return self.value
+
+        def assign(self, value):
+            self.value = value
+
+    stubs = [Stub(value) for value in range(10_003)]
+    monkeypatch.setattr(checkpoint, "variables", lambda gan: stubs)
+    checkpoint.save(tmp_path / "checkpoint.npz", None, 1)
+    assert checkpoint.load(tmp_path / "checkpoint.npz", None) == 1
+    assert [int(stub.value) for stub in stubs] == list(range(10_003))
 
 
 def test_truncated_checkpoint_is_refused(small_gan, tmp_path):
@@ -259,9 +275,9 @@ class PairDiscriminator(SmallDiscriminator):
 class PairGAN(GAN):
     """A conditional GAN: the discriminator receives (sample, condition)."""
 
-    def fake(self, real):
-        _, condition = real
-        return self.generator(self.latents(ops.shape(condition)[0]), training=True), condition
+    def fake(self, batch):
+        _, condition = batch
+        return self.generator(self.draw(count_of(batch)), training=True), condition
 
 
 @pytest.mark.parametrize("penalty", [None, GradientPenalty()])

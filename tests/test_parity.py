@@ -13,8 +13,8 @@ from common.penalties import R1
 STEPS, BATCH, LATENT_DIM = 3, 8, 4
 # Made by this test on TensorFlow 2.21 and compared on JAX 0.10 and PyTorch 2.13: d_loss and g_loss of each step.
 GOLDEN = {
-    "plain": [(2.152898, 0.6322795), (1.564629, 0.5836366), (1.580418, 0.4868562)],
-    "R1": [(2.973372, 0.6363657), (2.181072, 0.5809757), (2.369014, 0.4940885)],
+    "plain": [(2.1528983, 0.4103941), (1.5806496, 0.6232073), (1.5546122, 0.7268686)],
+    "R1": [(1.7246231, 0.6107472), (1.5387322, 0.6611662), (1.5724611, 0.6822719)],
 }
 
 
@@ -28,9 +28,9 @@ class ImageGenerator(Generator):
 
 
 class ImageDiscriminator(Discriminator):
-    def network(self, images):
+    def network(self, images, batch_norm):
         x = layers.Conv2D(3, 4, strides=2, padding="same")(images)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization()(x) if batch_norm else x
         x = layers.LeakyReLU(0.2)(x)
         return layers.Dense(1)(layers.Flatten()(x))
 
@@ -40,10 +40,10 @@ class FixedLatents(GAN):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.table = np.random.default_rng(5).normal(size=(2 * STEPS, BATCH, LATENT_DIM)).astype("float32")
+        self.table = np.random.default_rng(5).normal(size=(STEPS, BATCH, LATENT_DIM)).astype("float32")
         self.draws = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="draws")
 
-    def latents(self, count):
+    def draw(self, count):
         latents = ops.take(ops.convert_to_tensor(self.table), self.draws.value, axis=0)
         self.draws.assign_add(1)
         return latents
@@ -51,7 +51,9 @@ class FixedLatents(GAN):
 
 def losses(penalty):
     rng = np.random.default_rng(7)
-    gan = FixedLatents(ImageGenerator(LATENT_DIM), ImageDiscriminator((8, 8, 1)))
+    # TensorFlow's batch norm has another second derivative, which a penalty needs: see CONTRIBUTING.
+    discriminator = ImageDiscriminator((8, 8, 1), batch_norm=penalty is None)
+    gan = FixedLatents(ImageGenerator(LATENT_DIM), discriminator)
     for variable in gan.trainable_variables:
         if len(variable.shape) > 1:
             variable.assign(rng.normal(size=variable.shape, scale=0.2))

@@ -16,7 +16,7 @@ from data_prep import decode, images
 from data_prep.images import ImageOptions
 from recipes.pix2pix import data
 from recipes.pix2pix.train import Config, PatchDiscriminator, UNet, build
-from tests.conftest import call_recipe, is_one_sentence
+from tests.conftest import call_recipe, is_one_sentence, loss_of
 from tests.files import picture, write
 
 RNG = np.random.default_rng(0)
@@ -91,18 +91,14 @@ def test_the_receptive_field_of_a_logit_is_its_patch(pairs):
 # Loss -----------------------------------------------------------------------------------------------------------------
 
 
-def number(tensor):
-    return float(ops.convert_to_numpy(tensor))
-
-
 def test_generator_loss_is_equation_4(pairs):
     gan = tiny()
     translated = gan.generator(pairs[0])
     logits = ops.convert_to_numpy(gan.discriminator([pairs[0], translated]))
     distance = np.abs(ops.convert_to_numpy(pairs[1]) - ops.convert_to_numpy(translated)).mean()
     expected = np.log1p(np.exp(-logits)).mean() + 100 * distance
-    assert number(gan.generator_loss(pairs)) == pytest.approx(expected, rel=1e-5)
-    assert number(tiny(adversarial=0.0).generator_loss(pairs)) == pytest.approx(100 * distance, rel=1e-5)
+    assert loss_of(gan, "generator", pairs) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(tiny(adversarial=0.0), "generator", pairs) == pytest.approx(100 * distance, rel=1e-5)
 
 
 # Data -----------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import pytest
 from common.base.errors import InputError
 from common.base.files import whole
 from common.base.ranges import Count, Rate, Share, check_ranges
-from common.sampling import fixed_latents
+from common.losses import NonSaturating
+from common.schedules import ConstantThenLinear
 from common.training import callbacks, run
 from common.training.run import Run
 from data_prep.batches import Batches
@@ -28,7 +29,7 @@ class Config:
 
 
 def as_images(gan):
-    return np.tile(gan.sample(fixed_latents(gan, 0))[:, :, None, None], (1, 1, 2, 1))
+    return np.tile(gan.sample(gan.latents.grid(0))[:, :, None, None], (1, 1, 2, 1))
 
 
 @pytest.fixture
@@ -82,6 +83,28 @@ def test_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path):
     )
     log, other = (callbacks.read_log(tmp_path / name / "log.csv") for name in ("one", "run"))
     assert [(row["d_loss"], row["g_loss"]) for row in log] == [(row["d_loss"], row["g_loss"]) for row in other]
+
+
+@pytest.mark.once
+def test_a_longer_schedule_is_told(small_gan, tmp_path, capsys):
+    """Continued past the end of a schedule, the learning rate rises again: the run says so, once."""
+
+    def train(epochs, rate):
+        gan = small_gan()
+        gan.compile(NonSaturating(), keras.optimizers.Adam(rate), keras.optimizers.Adam(1e-2))
+        this = Run(tmp_path / "run", "small", Config(epochs=epochs))
+        batches = Batches(np.zeros((16, 2), "float32"), 8, transform=lambda batch: batch)
+        this.fit(gan, batches, draw=as_images, show=lambda batches: as_images(gan))
+        this.close()
+        return capsys.readouterr().out
+
+    def schedule(epochs):
+        return ConstantThenLinear(1.0, 2 * epochs)
+
+    assert "a schedule over" not in train(2, schedule(2))
+    said = train(4, schedule(4))
+    assert "a schedule over 2 epochs, and now follows one over 4: it goes on at 1." in said
+    assert "a schedule over" not in train(4, schedule(4))
 
 
 @pytest.mark.once
@@ -225,7 +248,11 @@ def test_early_stopping_also_in_a_resumed_run(small_gan, tmp_path):
         this.config = dataclasses.replace(config, epochs=epochs)
         if not this.is_finished:
             this.fit(
-                small_gan(), batches, as_images, show=lambda batches: as_images(small_gan()), controls=[Scripted()]
+                small_gan(),
+                batches,
+                draw=as_images,
+                show=lambda batches: as_images(small_gan()),
+                controls=[Scripted()],
             )
             this.finish()
         this.close()

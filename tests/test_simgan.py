@@ -15,7 +15,7 @@ from data_prep.images import ImageOptions
 from data_prep.images import load as load_images
 from recipes.simgan import data, measure, simulators
 from recipes.simgan.train import Config, LocalDiscriminator, build, pretrain
-from tests.conftest import call_recipe, is_one_sentence
+from tests.conftest import call_recipe, is_one_sentence, loss_of, update_only
 from tests.files import SHARED, picture, write, write_many
 
 RNG = np.random.default_rng(0)
@@ -49,9 +49,9 @@ def test_both_losses_are_equations_2_and_4(transform):
         change = np.abs([np.diff(moved, axis=2)[:, :-1], np.diff(moved, axis=1)[:, :, :-1]]).mean()
     refined_logits, real_logits = (numbers(gan.discriminator(images)) for images in (refined, real))
     expected = np.log1p(np.exp(-refined_logits)).mean() + 10 * change
-    assert float(numbers(gan.generator_loss((simulated, real)))) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(gan, "generator", (simulated, real)) == pytest.approx(expected, rel=1e-5)
     expected = np.log1p(np.exp(-real_logits)).mean() + np.log1p(np.exp(refined_logits)).mean()
-    assert float(numbers(gan.discriminator_loss((simulated, real)))) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(gan, "discriminator", (simulated, real)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_refiner_learns_from_the_discriminator():
@@ -59,7 +59,7 @@ def test_the_refiner_learns_from_the_discriminator():
     gan, batch = tiny(regularization=0.0), (draw(), draw())
     before = numbers(gan.judge(gan.fake(batch))).mean()
     for _ in range(5):
-        gan.minimize(gan.generator_loss, batch, gan.generator, gan.generator_optimizer)
+        update_only(gan, "generator", batch)
     assert numbers(gan.judge(gan.fake(batch))).mean() > before
 
 

@@ -16,7 +16,7 @@ from data_prep.images import ImageOptions
 from data_prep.images import load as load_images
 from recipes.style_transfer import actions, data
 from recipes.style_transfer.train import Config, PatchDiscriminator, ResidualGenerator, build
-from tests.conftest import call_recipe, is_one_sentence
+from tests.conftest import call_recipe, is_one_sentence, loss_of
 from tests.files import picture, write, write_many
 
 RNG = np.random.default_rng(0)
@@ -120,21 +120,21 @@ def test_both_losses_are_those_of_the_paper():
     identity = l1(a, f(a)) + l1(b, g(b))
     scale = float(numbers(LeastSquares().generator(ops.zeros((1,)))))  # the least-squares loss has a factor ½
     expected = scale * adversarial + 10 * cycle + 5 * identity
-    assert float(numbers(gan.generator_loss((a, b)))) == pytest.approx(expected, rel=1e-5)
-    without = float(numbers(tiny(identity=0.0).generator_loss((a, b))))
+    assert loss_of(gan, "generator", (a, b)) == pytest.approx(expected, rel=1e-5)
+    without = loss_of(tiny(identity=0.0), "generator", (a, b))
     assert without == pytest.approx(scale * adversarial + 10 * cycle, rel=1e-5)
     errors = [(d_a(a), 1), (d_a(f(b)), 0), (d_b(b), 1), (d_b(g(a)), 0)]
     expected = scale * sum(squared_error(logits, target) for logits, target in errors)
     # The pools are not full yet, so they return the fakes unchanged.
-    assert float(numbers(gan.discriminator_loss((a, b)))) == pytest.approx(expected, rel=1e-5)
+    assert loss_of(gan, "discriminator", (a, b)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_generator_loss_depends_on_both_real_images():
     """The cycle and the identity loss use both."""
     gan, a, b, other = tiny(), draw(), draw(), draw()
-    loss = float(numbers(gan.generator_loss((a, b))))
-    assert loss != float(numbers(gan.generator_loss((other, b))))
-    assert loss != float(numbers(gan.generator_loss((a, other))))
+    loss = loss_of(gan, "generator", (a, b))
+    assert loss != loss_of(gan, "generator", (other, b))
+    assert loss != loss_of(gan, "generator", (a, other))
 
 
 @pytest.mark.once
@@ -233,7 +233,7 @@ def test_augmentation_differs_in_every_epoch(tmp_path):
     for _ in range(4):
         batches.on_epoch_begin()
         seen += [image.tobytes() for image in batches[0][1]]  # all four paintings
-    assert len(set(seen)) == 16
+    assert len(set(seen)) >= 12  # frozen ones would be four; two crops of so few pixels may be equal
 
 
 @pytest.mark.once

@@ -37,6 +37,11 @@ def grid(images, columns=None):
     (600, 900, 1)
     """
     images = unscale(np.asarray(images))
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"Expected images (count, height, width, 1 or 3) for a picture, but got an array of shape {images.shape}; "
+            "for samples that are no images pass `render` to `run.fit`."
+        )
     count, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -110,22 +115,26 @@ def save_gif(path, pictures, milliseconds=200):
 
 
 def save_losses(path, rows):
-    """Plots the loss columns of `log.csv`, one curve each, and the Fréchet distance below, if there is one."""
+    """Plots the columns of `log.csv` in up to three panels: losses, their terms, the Fréchet distance."""
     from matplotlib.figure import Figure  # slow to import; unlike pyplot, Figure needs no display
 
+    losses = [key for key in rows[0] if key.endswith("_loss")]
+    terms = [key for key in rows[0] if key not in losses and key.startswith(tuple(loss[:-4] for loss in losses))]
     scored = [row for row in rows if not math.isnan(row.get("frechet", math.nan))]
-    figure = Figure(figsize=(7, 6 if scored else 4), layout="constrained")
-    axes, *below = figure.subplots(2 if scored else 1, sharex=True, squeeze=False)[:, 0]
-    for name in (key for key in rows[0] if key.endswith("loss")):
-        marker = "." if len(rows) < 10 else None
-        axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=name, marker=marker)
-    axes.set_ylabel("loss")
-    axes.legend()
-    for lower in below:
-        lower.plot([row["epoch"] for row in scored], [row["frechet"] for row in scored], marker=".", color="black")
-        lower.set(ylabel="Fréchet distance", yscale="log")
-    for part in (axes, *below):
-        part.grid(alpha=0.3)
-    [axes, *below][-1].set_xlabel("epoch")
+    curves = {"loss": (rows, losses), "term": (rows, terms), "Fréchet distance": (scored, ["frechet"])}
+    curves = {label: (those, names) for label, (those, names) in curves.items() if those and names}
+    figure = Figure(figsize=(7, 2 + 2 * len(curves)), layout="constrained")
+    panels = figure.subplots(len(curves), sharex=True, squeeze=False)[:, 0]
+    for axes, (label, (those, names)) in zip(panels, curves.items(), strict=True):
+        for name in names:
+            marker = "." if len(those) < 10 or those is scored else None
+            axes.plot([row["epoch"] for row in those], [row[name] for row in those], label=name, marker=marker)
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        if those is scored:
+            axes.set_yscale("log")
+        else:
+            axes.legend()
+    panels[-1].set_xlabel("epoch")
     with whole(path) as part:
         figure.savefig(part, dpi=100)

@@ -24,7 +24,7 @@ from common.sampling import draw_samples
 from common.scoring import extractors
 from common.scoring.evaluator import PRINTED, Evaluator, Scores, evaluator_of, refuse_other_protocol, score_generator
 from common.scoring.extractors import ExtractorName
-from common.training.trained_run import load_generator, options_of, read_config
+from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
 from data_prep import images
 
 
@@ -33,8 +33,8 @@ class EvaluateOptions:
     """Options of the action evaluate."""
 
     samples: Count = 10_000  # number of images to generate
-    split: Literal["test", "train"] = "test"
-    """the split of the data to compare with; data without a test split is used as a whole"""
+    split: Literal["test", "validation", "train"] = "test"
+    """the split of the data to compare with; of data without a test split, test is the whole"""
     extractor: ExtractorName = None
     """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
     seed: Seed = 0  # random seed of the latents and the subsets
@@ -69,8 +69,9 @@ def evaluate_action(name, arguments):
     generator = load_generator(folder / "generator.keras", name)
     config = read_config(folder / "config.json")
     evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
-    draw = functools.partial(draw_samples, generator)
-    scores = score_generator(evaluator, generator, draw, options.samples, options.seed, config.get("ema", 0))
+    sample = functools.partial(draw_samples, generator)
+    latents, weights = load_latents(folder, generator), weights_of(folder)
+    scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights)
     report_scores(scores, folder, f"{name}, {shown(folder)}")
 
 

@@ -21,6 +21,8 @@ from common.scoring.extractors import ExtractorName
 from common.training import devices
 from common.training.run import Run, command_line
 
+VALIDATION = 0.1  # of the training images, where epochs are scored
+
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
@@ -31,7 +33,7 @@ class RunOptions:
     restart: bool = False
     """start over; an earlier run in the folder is moved aside, never deleted"""
     evaluate_every: Annotated[int, Range(0)] = 0
-    """score 5,000 samples every N epochs, for log.csv and losses.png, and keep the best epoch; 0 is never"""
+    """score 5,000 samples every N epochs against held-out training images, and keep the best epoch; 0 is never"""
     patience: Annotated[int, Range(0)] = 0
     """stop after N of these evaluations without a better score; 0 is never"""
     extractor: ExtractorName = None
@@ -46,7 +48,7 @@ class RunOptions:
     """devices and machines that share each batch; see docs/scaling.md"""
 
 
-def main(train, config_class, package, actions=None):
+def main(train, config_class, package, actions=None, evaluator=evaluator_in_training):
     """Runs `train` or an action, as given on the command line. Called at the end of a recipe's `train.py`.
 
     An `InputError` ends the program with one sentence and exit code 2; Ctrl-C with exit code 130.
@@ -57,6 +59,8 @@ def main(train, config_class, package, actions=None):
         package: string, `__package__` of the recipe: its last part names the run folder.
         actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample` and
             `evaluate`; None removes an action.
+        evaluator: function from the config and the name of an extractor to the `Evaluator` of `--evaluate-every`; for
+            samples that are no images it has its own `as_compared` and `__call__`.
     """
     name = package.split(".")[-1]
     actions = {"sample": sample_action, "evaluate": evaluate_action, **(actions or {})}
@@ -65,7 +69,7 @@ def main(train, config_class, package, actions=None):
     try:
         action = arguments[0] if arguments and not arguments[0].startswith("-") else None
         if action is None:
-            train_run(name, train, config_class, arguments, actions)
+            train_run(name, train, config_class, arguments, actions, evaluator)
         elif action in actions:
             actions[action](name, arguments[1:])
         else:
@@ -79,7 +83,7 @@ def main(train, config_class, package, actions=None):
         devices.end(130)
 
 
-def train_run(name, train, config_class, arguments, actions):
+def train_run(name, train, config_class, arguments, actions, evaluator):
     options, config = parse(
         f"./run_recipe.sh {name}", description(), {"run": RunOptions, "recipe": config_class}, arguments
     )
@@ -88,6 +92,8 @@ def train_run(name, train, config_class, arguments, actions):
         raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
     if options.patience and not options.evaluate_every:
         raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
+    if options.evaluate_every:
+        config = holding_out(config)
     devices.join(options.spread)
     with devices.ending_together(), devices.own_folder(options.run_folder or run_folder(name)) as folder:
         count = devices.device_count(options.spread)
@@ -100,11 +106,20 @@ def train_run(name, train, config_class, arguments, actions):
             run.device_count = count
             if options.evaluate_every:
                 # Loaded before `train` sets the seed, so that building it does not shift the random numbers.
-                run.evaluation = (options.evaluate_every, evaluator_in_training(config, options.extractor))
+                run.evaluation = (options.evaluate_every, evaluator(config, options.extractor))
+                if hasattr(config, "images"):
+                    print(f"Epochs are scored against {config.images.validation:.0%} of the training images, held out.")
             with devices.spread(count):
                 train(config, run)
             run.finish()
             report(name, run, options.run_folder, actions)
+
+
+def holding_out(config):
+    """Returns a configuration that holds out images to select an epoch by, 0.1 of them unless it says how many."""
+    if not hasattr(config, "images") or config.images.validation:
+        return config
+    return dataclasses.replace(config, images=dataclasses.replace(config.images, validation=VALIDATION))
 
 
 def report(name, run, folder, actions):

@@ -13,8 +13,8 @@ from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
-from common.sampling import class_count_of, draw_latents, draw_samples, latent_dim_of
-from common.training.trained_run import class_names_of, load_generator
+from common.sampling import draw_samples
+from common.training.trained_run import class_names_of, load_generator, load_latents
 from data_prep.decode import SUFFIXES
 from data_prep.images import class_number
 
@@ -47,25 +47,25 @@ def sample_action(name, arguments):
     files = [out] if is_grid else [out / f"{index:05d}.png" for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing(files)
-    images = draw_samples(generator, *latents_and_labels(generator, options, folder))
+    latents = load_latents(folder, generator)
+    labels, columns = labels_and_columns(latents, options, folder)
+    images = draw_samples(generator, latents.fixed(options.count, options.seed, labels))
     with writing_to(out):
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
-        sheets = [pictures.grid(images)] if is_grid else [pictures.unscale(image) for image in images]
+        sheets = [pictures.grid(images, columns)] if is_grid else [pictures.unscale(image) for image in images]
         for path, sheet in zip(files, sheets, strict=True):
             pictures.save_png(path, sheet)
     print(f"{options.count} samples in {shown(out)}")
 
 
-def latents_and_labels(generator, options, folder):
-    """Returns the arguments of `draw_samples` after the generator: latents and, if conditional, labels."""
-    latents = draw_latents(options.count, latent_dim_of(generator), options.seed)
-    classes = class_count_of(generator)
-    if not classes:
+def labels_and_columns(latents, options, folder):
+    """Returns the classes to generate and the columns of the grid: a class a row, if all classes are asked for."""
+    if not latents.class_count:
         if options.of_class is not None:
             raise InputError("--class needs a conditional generator, such as that of cgan; this one has no classes.")
-        return (latents,)
-    if options.of_class is None:
-        rows = -(-options.count // classes)
-        return latents, np.repeat(np.arange(classes, dtype="int32"), rows)[: options.count]
-    number = class_number(options.of_class, class_names_of(folder))
-    return latents, np.full(options.count, number, "int32")
+        return None, None
+    if options.of_class is not None:
+        number = class_number(options.of_class, class_names_of(folder))
+        return np.full(options.count, number, "int32"), None
+    columns = -(-options.count // latents.class_count)
+    return np.repeat(np.arange(latents.class_count, dtype="int32"), columns)[: options.count], columns

@@ -4,13 +4,13 @@ import dataclasses
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from common.base.errors import InputError
 from common.base.files import whole
 from common.base.pictures import unscale
 from common.base.renamed import renamed
-from common.sampling import class_count_of, draw_latents, latent_dim_of
 from common.scoring import extractors, metrics
 from data_prep import images
 
@@ -115,6 +115,8 @@ class Evaluator:
             or None.
     """
 
+    as_compared = staticmethod(unscale)  # a generator's samples as what is compared; images unless overridden
+
     def __init__(self, extractor, real, data, split, seed=0, labels=None):
         self.extractor = extractor
         self.real = self._features(len(real), lambda rows: real[rows])
@@ -196,46 +198,42 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
-    part = split if images.has_splits(options) else "whole"
+    part = split if split == "validation" or images.has_splits(options) else "whole"
     extractor = extractors.load(name)
     labels = found.labels if found.class_names == extractor.class_names else None
     return Evaluator(extractor, found.images, described, part, seed, labels)
 
 
 def evaluator_in_training(config, extractor):
-    """Returns the `Evaluator` for the callback `Evaluate`, from a recipe's configuration."""
+    """Returns the `Evaluator` for the callback `Evaluate`, from a recipe's configuration.
+
+    It compares with the validation images: an epoch that was selected by its score on the test images would be reported
+    with a score that is too good.
+    """
     if not hasattr(config, "images"):
         raise InputError(
             "--evaluate-every scores single images; this recipe has a measure of its own: its action evaluate."
         )
-    return evaluator_of(config.images, extractor)
+    return evaluator_of(config.images, extractor, "validation")
 
 
-def score_generator(evaluator, generator, sample, count, seed, ema):
+def score_generator(evaluator, latents, sample, count, seed, weights):
     """Returns the `Scores` of a generator's samples of fixed latents.
 
     Args:
         evaluator: `Evaluator`.
-        generator: built `keras.Model`, which determines the shape of the latents and the number of classes.
-        sample: function from latents and labels (or None) to samples in [-1, 1].
+        latents: `Latents`, what the generator is fed.
+        sample: function from its inputs to samples.
         count: integer, number of samples.
         seed: integer, of the latents.
-        ema: momentum of the averaged weights, or 0 for raw weights.
+        weights: "averaged" or "raw", for the protocol.
     """
-    latents = draw_latents(count, latent_dim_of(generator), seed)
-    wanted = wanted_classes(generator, count)
-    return evaluator(count, drawn_by(sample, latents, wanted), "averaged" if ema else "raw", wanted)
+    inputs = latents.fixed(count, seed)
 
+    def draw(rows):
+        return evaluator.as_compared(sample(keras.tree.map_structure(lambda part: part[rows], inputs)))
 
-def drawn_by(sample, latents, labels=None):
-    """Returns the `draw` of an `Evaluator` for a function from latents and labels to samples in [-1, 1]."""
-    return lambda rows: unscale(sample(latents[rows], None if labels is None else labels[rows]))
-
-
-def wanted_classes(generator, count):
-    """Returns labels for a conditional generator, each class equally often; None for an unconditional one."""
-    classes = class_count_of(generator)
-    return np.arange(count, dtype="int32") % classes if classes else None
+    return evaluator(count, draw, weights, latents.labels(count))
 
 
 def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):

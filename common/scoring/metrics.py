@@ -91,7 +91,7 @@ def kernel_distance(real, fake, subsets=50, size=1000, seed=0):
         squared_mmd(real[rng.choice(len(real), size, False)], fake[rng.choice(len(fake), size, False)])
         for _ in range(subsets)
     ]
-    return float(np.mean(values)), float(np.std(values))
+    return float(np.mean(values)), float(np.std(values, ddof=1))  # as everywhere, the sample standard deviation
 
 
 def squared_mmd(x, y):

@@ -10,11 +10,13 @@ import time
 import keras
 import numpy as np
 
+from common.averages import kind_of_weights
 from common.base import pictures
 from common.base.errors import InputError
 from common.base.files import whole
+from common.latents import latents_of
 from common.scoring.evaluator import Scores, score_generator
-from common.training import checkpoint
+from common.training import checkpoint, trained_run
 from data_prep.skipped import write_skipped
 
 
@@ -183,26 +185,25 @@ class Evaluate(keras.callbacks.Callback):
         folder: path of the run; gets `scores.json`, the latest scores with their protocol.
         every: integer, epochs between two evaluations.
         evaluator: `Evaluator`.
-        ema: momentum of the averaged weights that generate the samples, or 0.
         seed: integer, of the latents.
         count: integer, number of samples.
     """
 
     NAMES = ("frechet", "precision", "recall")
 
-    def __init__(self, folder, every, evaluator, ema, seed=0, count=5000):
+    def __init__(self, folder, every, evaluator, seed=0, count=5000):
         super().__init__()
         self.path = folder / "scores.json"
         self.every = every
         self.evaluator = evaluator
-        self.ema = ema
         self.seed = seed
         self.count = count
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0:
             gan = self.model
-            scores = score_generator(self.evaluator, gan.generator, gan.sample, self.count, self.seed, self.ema)
+            weights = kind_of_weights(gan)
+            scores = score_generator(self.evaluator, latents_of(gan), gan.sample, self.count, self.seed, weights)
             scores.write(self.path)
             logs.update({name: scores.values[name] for name in self.NAMES})
 
@@ -334,7 +335,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Stores the generator and the whole state after every epoch. An epoch is finished then: only `Best` may follow.
 
     Args:
-        folder: path of the run; gets `generator.keras`, with averaged weights, and `checkpoint.npz`.
+        folder: path of the run; gets `checkpoint.npz`, `generator.keras` and what else `store_networks` writes.
     """
 
     def __init__(self, folder):
@@ -342,6 +343,5 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
-        with self.model.averaged(), whole(self.folder / "generator.keras") as part:
-            self.model.generator.save(part)
+        trained_run.store_networks(self.folder, self.model)
         checkpoint.save(self.folder / "checkpoint.npz", self.model, epoch + 1)

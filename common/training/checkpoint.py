@@ -39,18 +39,19 @@ def load(path, gan):
         epoch = int(arrays.pop("epoch"))
         paths = arrays.pop("paths").tolist()
         random_state = arrays.pop("random_state")
+        stored = [arrays[key] for key in sorted(arrays, key=int)]  # as numbers: "10000" comes after "9999"
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
         raise InputError(f"The checkpoint {path} is damaged ({error}); {advice}.") from error
     expected = [tuple(variable.shape) for variable in variables(gan)]
-    found = [arrays[key].shape for key in sorted(arrays)]
+    found = [array.shape for array in stored]
     if expected != found:
         pairs = zip(paths, found, expected, strict=False)
         different = next(
             (f"{name} has shape {was}, not {now}" for name, was, now in pairs if was != now), "their number"
         )
         raise InputError(f"The checkpoint {path} belongs to other networks ({different}); {advice}.")
-    for variable, key in zip(variables(gan), sorted(arrays), strict=True):
-        variable.assign(arrays[key])
+    for variable, array in zip(variables(gan), stored, strict=True):
+        variable.assign(array)
     backend.set_random_state(random_state)
     return epoch
 

@@ -146,7 +146,7 @@ def refuse_uneven(batches, gan, count):
     """Raises an `InputError` if a batch cannot be divided equally among the devices."""
     parts = count * backend.hosts()[1]
     steps = max(gan.discriminator_steps, gan.generator_steps)
-    if batches.batch_size % (parts * steps):
+    if any(size % (parts * steps) for size in batches.batch_sizes):
         split = f", split into {steps} steps," if steps > 1 else ""
         raise InputError(
             f"A batch of {batches.batch_size}{split} cannot be divided equally among {parts} devices; "

@@ -20,7 +20,7 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import shown
 from common.base.renamed import renamed
-from common.sampling import GRID_COUNT, fixed_samples
+from common.latents import GRID_COUNT, latents_of
 from common.training import callbacks, checkpoint, devices
 from common.training.trained_run import grids_of
 
@@ -108,6 +108,7 @@ class Run:
         except ValueError as error:
             raise InputError(f"{path} is damaged ({error}); start over with --restart.") from error
         self.finished_epochs = stored.pop("finished_epochs", 0)
+        self.planned_epochs = stored.get("epochs", self.config.epochs)
         if not self.is_new:
             self._refuse_other_config(stored)
 
@@ -150,11 +151,12 @@ class Run:
 
     # While training ---------------------------------------------------------------------------------------------
 
-    def fit(self, gan, batches, draw=None, columns=None, show=None, controls=()):
+    def fit(self, gan, batches, render=None, count=GRID_COUNT, draw=None, columns=None, show=None, controls=()):
         """Calls `gan.fit` from the epoch after the last finished one, and writes into the run folder.
 
         - Before training: `config.json`, `data.png`, and `skipped.csv` if files were skipped (updated during training).
-        - After every epoch: `samples/epoch_*.png`, `losses.png`, `log.csv`, `generator.keras`, `checkpoint.npz`.
+        - After every epoch: `samples/epoch_*.png`, `losses.png`, `log.csv`, `checkpoint.npz`, `generator.keras` and
+          `generator.json`, what it is fed.
         - With `--evaluate-every`: `scores.json`, and `best_generator.keras`, `best_checkpoint.npz` and
           `best_scores.json` of the best epoch.
         - With `--tensorboard`: `tensorboard/`.
@@ -165,12 +167,21 @@ class Run:
             gan: a compiled `GAN`.
             batches: `Batches`. They are shuffled by seed and epoch, so Keras must not shuffle. Each host takes its part
                 of every batch.
-            draw, columns, controls: see `callbacks`.
-            show: see `resume`.
+            render: function from samples that are no images, such as points, to images in [-1, 1]; for the grid of an
+                epoch and for `data.png`.
+            count: integer, samples in the grid and in `data.png`.
+            draw: function from the GAN to the images of the grid; by default the samples of fixed latents.
+            show: function from the batches to the images of `data.png`; by default the first samples.
+            columns, controls: see `callbacks`.
 
         Raises:
             InputError: if a batch cannot be divided equally among the devices, or the hosts have different data.
         """
+        render = render or (lambda samples: samples)
+        seed = getattr(self.config, "seed", 0)
+        draw = draw or (lambda gan: render(gan.sample(latents_of(gan).grid(seed, count))))
+        show = show or (lambda batches: render(first_images(batches, count)))
+        pictures.grid(draw(gan), columns)  # what is wrong with it is to be known before the first epoch
         devices.refuse_uneven(batches, gan, self.device_count)
         devices.refuse_differing("its data", batches.sizes)
         batches.shard = backend.hosts()
@@ -183,7 +194,7 @@ class Run:
             verbose=self.verbose,
         )
 
-    def resume(self, gan, batches, show=None):
+    def resume(self, gan, batches, show):
         """Starts the run, or restores its last finished epoch; returns the number of finished epochs.
 
         Writes `config.json` and `data.png`, the training data after preprocessing.
@@ -191,36 +202,45 @@ class Run:
         Args:
             gan: a compiled `GAN`, whose state is restored.
             batches: `Batches` that `fit` gets.
-            show: function from the batches to images in [-1, 1] for `data.png`; by default the samples themselves.
+            show: function from the batches to images in [-1, 1] for `data.png`.
         """
         refuse_full_disk(self.folder, gan)
         self._store()  # only now, so that a failed start leaves no run behind
-        pictures.save_png(self.folder / "data.png", pictures.grid((show or first_images)(batches)))
+        pictures.save_png(self.folder / "data.png", pictures.grid(show(batches)))
         if self.is_new:
             return 0
         epoch = checkpoint.load(self.checkpoint, gan)
         print(f"Continuing {shown(self.folder)} after epoch {epoch}.")
+        self._tell_of_schedules(gan)
         return epoch
 
-    def callbacks(self, batches, draw=None, columns=None, controls=()):
+    def _tell_of_schedules(self, gan):
+        """Says that a longer run has other learning rates, if they follow a schedule over all epochs."""
+        rates = [optimizer.learning_rate for optimizer in gan.optimizers.values() if has_schedule(optimizer)]
+        if rates and self.planned_epochs != self.config.epochs:
+            print(
+                f"The learning rate followed a schedule over {self.planned_epochs} epochs, and now follows one over "
+                f"{self.config.epochs}: it goes on at {float(rates[0]):.2g}. This is a continued run, other than "
+                f"one of {self.config.epochs} epochs from the beginning; for that choose another --run-folder."
+            )
+
+    def callbacks(self, batches, draw, columns=None, controls=()):
         """Returns the Keras callbacks that write the run folder.
 
         Args:
             batches: `Batches` that `fit` gets.
-            draw: function from the GAN to images in [-1, 1] for the grid of an epoch; by default the samples of fixed
-                latents.
+            draw: function from the GAN to images in [-1, 1] for the grid of an epoch.
             columns: integer or None, columns of the grid.
             controls: callbacks that change the training, such as those of `controls`.
         """
-        seed = getattr(self.config, "seed", 0)
         return [
             callbacks.StopOnInterrupt(),
             callbacks.DataEpoch(batches),
             callbacks.Throughput(batches.batch_size),
             callbacks.StopOnNonFinite(),
             callbacks.SkippedFiles(self.folder, batches),
-            callbacks.Samples(self.folder / "samples", draw or (lambda gan: fixed_samples(gan, seed)), columns),
-            *self._evaluate(seed),
+            callbacks.Samples(self.folder / "samples", draw, columns),
+            *self._evaluate(),
             *controls,
             callbacks.Log(self.folder),
             *([callbacks.StopWithoutProgress(self.folder, self.patience)] if self.patience else []),
@@ -229,11 +249,11 @@ class Run:
             *([callbacks.Best(self.folder)] if self.evaluation else []),
         ]
 
-    def _evaluate(self, seed):
+    def _evaluate(self):
         if not self.evaluation:
             return []
         every, evaluator = self.evaluation
-        return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "ema", 0), seed)]
+        return [callbacks.Evaluate(self.folder, every, evaluator, getattr(self.config, "seed", 0))]
 
     def _shared_identity(self):
         """Returns what must be equal on all hosts of a run; paths may differ."""
@@ -284,9 +304,13 @@ The generator is `generator.keras`: `keras.saving.load_model("generator.keras")`
 """
 
 
-def first_images(batches):
-    """Returns the first samples of a run as images; if a sample has several parts, the first part."""
-    return keras.tree.flatten(batches.first(min(GRID_COUNT, batches.count)))[0]
+def has_schedule(optimizer):
+    return isinstance(optimizer.get_config()["learning_rate"], dict)
+
+
+def first_images(batches, count):
+    """Returns the first samples of a run; if a sample has several parts, the first part."""
+    return keras.tree.flatten(batches.first(min(count, batches.count)))[0]
 
 
 def first_side_by_side(batches):

@@ -7,8 +7,12 @@ from typing import get_args, get_type_hints
 
 import keras
 
+from common import latents
+from common.averages import kind_of_weights
 from common.base.errors import InputError
+from common.base.files import whole
 from common.base.paths import run_folder, shown
+from common.networks import plain
 from data_prep import images
 
 
@@ -43,6 +47,53 @@ def load_generator(path, name):
         raise InputError(
             f"{shown(path)} is damaged ({reason}); train one more epoch to rewrite it, or start over with --restart."
         ) from error
+
+
+def store_networks(folder, gan):
+    """Writes what the uses of a GAN need, with averaged weights, if any.
+
+    That is `generator.keras`; `generator.json`, what it is fed and whether its weights are averaged; and a file for
+    each further network that is no discriminator, such as `encoder.keras`.
+    """
+    names = [name for player in gan.turns[1] for name in gan.players[player]]
+    with gan.averaged():
+        for name in names:
+            with whole(folder / f"{name}.keras") as part:
+                plain(gan.networks[name]).save(part)
+    facts = {
+        "latents": latents.as_stored(gan.latents) if gan.latents else None,
+        "weights": kind_of_weights(gan),
+    }
+    with whole(folder / "generator.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def load_latents(folder, generator):
+    """Returns the `Latents` with which a run fed its generator.
+
+    Raises:
+        InputError: if the run's `generator.json` is damaged, or the generator is fed something else than latents.
+    """
+    path = folder / "generator.json"
+    if not path.exists():  # a run of version 0.1.0
+        found = latents.latents_for(generator)
+    else:
+        stored = read_config(path)
+        try:
+            found = latents.from_stored(stored["latents"]) if stored["latents"] else None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error}); train one more epoch to rewrite it.") from error
+    if found is None:
+        raise InputError(f"The generator of {shown(folder)} draws nothing from latents; it translates: see apply.")
+    return found
+
+
+def weights_of(folder):
+    """Returns "averaged" or "raw", which the weights in a run's `generator.keras` are."""
+    path = folder / "generator.json"
+    if path.exists():
+        return read_config(path).get("weights", "raw")
+    return "averaged" if read_config(folder / "config.json").get("ema") else "raw"  # a run of version 0.1.0
 
 
 def read_config(path):

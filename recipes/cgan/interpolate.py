@@ -16,8 +16,8 @@ from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
-from common.sampling import draw_latents, embedding_of, latent_dim_of
-from common.training.trained_run import class_names_of, load_generator
+from common.latents import embedding_of
+from common.training.trained_run import class_names_of, load_generator, load_latents
 from data_prep.images import class_number
 
 STEPS = 10
@@ -46,7 +46,7 @@ def interpolate(name, arguments):
     start, end = (class_number(text, names) for text in (options.start, options.end))
     if start == end:
         raise InputError(f"--from and --to are both {names[start]}; choose two classes.")
-    latents = draw_latents(options.count, latent_dim_of(generator), options.seed)
+    latents, _ = load_latents(folder, generator).fixed(options.count, options.seed)
     out = folder / f"interpolate_{names[start]}_{names[end]}.png"
     pictures.save_png(out, pictures.grid(between(generator, latents, start, end), STEPS))
     print(f"From {names[start]} to {names[end]}: {shown(out)}")

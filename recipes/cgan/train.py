@@ -10,11 +10,11 @@ import dataclasses
 from typing import Literal
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Share
 from common.cli.main import main
-from common.gan import GAN
+from common.gan import GAN, count_of
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
 from data_prep.images import ImageOptions
@@ -70,10 +70,9 @@ class ConditionalDiscriminator(Discriminator):
 class ConditionalGAN(GAN):
     """A sample is an image with its label; fake images are generated for the labels of the real ones."""
 
-    def fake(self, real):
-        _, labels = real
-        latents = self.latents(ops.shape(labels)[0])
-        return self.generator((latents, labels), training=True), labels
+    def fake(self, batch):
+        _, labels = batch
+        return self.generator(self.draw(count_of(batch), labels), training=True), labels
 
 
 # Training ---------------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.cli.sample import SampleOptions
-from common.sampling import draw_latents, draw_samples, latent_dim_of
+from common.sampling import draw_samples
 from common.scoring import metrics
 from common.training.callbacks import read_log
 from common.training.run import Run
-from common.training.trained_run import grids_of, load_generator, read_config
+from common.training.trained_run import grids_of, load_generator, load_latents, read_config
 
 from . import data
 
@@ -86,7 +86,7 @@ def evaluate(name, arguments):
 
 def draw(folder, name, count, seed):
     generator = load_generator(folder / "generator.keras", name)
-    return draw_samples(generator, draw_latents(count, latent_dim_of(generator), seed))
+    return draw_samples(generator, load_latents(folder, generator).fixed(count, seed))
 
 
 def mixture_of(folder):

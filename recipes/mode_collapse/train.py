@@ -19,7 +19,6 @@ from common.cli.main import main
 from common.gan import GAN
 from common.networks import Discriminator, Generator
 from common.penalties import R1, R2, GradientPenalty
-from common.sampling import fixed_latents
 
 from . import data, lesson
 
@@ -98,13 +97,7 @@ def train(config, run):
     run.set_random_seed()
     batches = data.load(config)
     gan = build(config, steps=config.epochs * len(batches))
-    latents = fixed_latents(gan, config.seed, 1000)
-    run.fit(
-        gan,
-        batches,
-        draw=lambda gan: data.picture(gan.sample(latents), config.mixture),
-        show=lambda batches: data.picture(batches.samples[:1000], config.mixture),
-    )
+    run.fit(gan, batches, render=lambda points: data.picture(points, config.mixture), count=1000)
     return gan
 
 

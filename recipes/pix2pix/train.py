@@ -72,20 +72,15 @@ class PatchDiscriminator(Discriminator):
 
 
 class Pix2Pix(GAN):
-    """A sample is `(source, target)`; the fake one is the same source with its translation.
+    """A sample is `(source, target)`; the fake one is the same source with its translation."""
 
-    Its options are the weights of the two terms of the generator's loss (equation 4): `adversarial` and `distance`.
-    """
-
-    def fake(self, real):
-        source, _ = real
+    def fake(self, batch):
+        source, _ = batch
         return source, self.generator(source, training=True)
 
-    def generator_loss(self, real):
-        fake = self.fake(real)
-        adversarial = self.adversarial_loss.generator(self.judge(fake))
-        distance = l1_distance(real[1], fake[1])
-        return self.options["adversarial"] * adversarial + self.options["distance"] * distance
+    def generator_loss(self, real, fake):
+        (_, target), (_, translated) = real, fake
+        return {**super().generator_loss(real, fake), "distance": l1_distance(target, translated)}  # equation 4
 
 
 # Training ---------------------------------------------------------------------------------------------------------
@@ -104,10 +99,10 @@ def build(config, source_shape, target_shape):
         dropout=config.dropout,
     )
     discriminator = PatchDiscriminator((source, target), filters=config.filters, num_downsamplings=downsamplings)
-    weights = {"adversarial": config.adversarial, "distance": config.distance}
-    gan = Pix2Pix(generator, discriminator, seed=config.seed, options=weights)
+    gan = Pix2Pix(generator, discriminator, seed=config.seed)
     gan.compile(
         loss=NonSaturating(),
+        loss_weights={"g_adversarial": config.adversarial, "g_distance": config.distance},
         generator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
         discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
     )

@@ -7,6 +7,7 @@
 """
 
 import dataclasses
+import statistics
 
 import keras
 import numpy as np
@@ -60,7 +61,8 @@ def evaluate(name, arguments):
         for key in runs[0]:
             numbers = [run[key] for run in runs]
             values[f"{key}, {kind}"] = float(np.mean(numbers))
-            values[f"{key}, {kind}, deviation"] = float(np.std(numbers))
+            if len(numbers) > 1:
+                values[f"{key}, {kind}, deviation"] = statistics.stdev(numbers)
     described = str(simulation.real or "garments")
     kinds = {f"Fréchet distance, {kind}": each.test for kind, each in (("raw", raw), ("refined", refined))}
     distances, protocol = frechet_distances(real.test, kinds, described, options.extractor, simulation.is_embedded)

@@ -69,28 +69,25 @@ class LocalDiscriminator(Discriminator):
 class SimGAN(GAN):
     """A sample is `(simulated, real)`, two unrelated images; the fake one is the simulated image, refined.
 
-    Its options are the weight `regularization`, the features `transform`, and the `pool_size` of the image pool.
+    Its options are the features `transform` of the self-regularization, and the `pool_size` of the image pool.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.buffer = ImagePool(self.options["pool_size"], self.discriminator.input_shape[1:], exact=True)
 
-    def fake(self, pair):
-        simulated, _ = pair
+    def fake(self, batch):
+        simulated, _ = batch
         return self.generator(simulated, training=True)
 
-    def discriminator_loss(self, pair):
-        _, real = pair
-        refined = self.buffer(ops.stop_gradient(self.fake(pair)))  # half of them from earlier steps
-        return self.adversarial_loss.discriminator(self.judge(real), self.judge(refined))
+    def discriminator_loss(self, real, fake):
+        _, real = real
+        return super().discriminator_loss(real, self.buffer(fake))  # half of them from earlier steps
 
-    def generator_loss(self, pair):
-        simulated, _ = pair
-        refined = self.fake(pair)
-        realism = self.adversarial_loss.generator(self.judge(refined))
-        change = data.CHANGES[self.options["transform"]](simulated, refined)
-        return realism + self.options["regularization"] * change
+    def generator_loss(self, real, fake):
+        simulated, real = real
+        change = data.CHANGES[self.options["transform"]](simulated, fake)
+        return {**super().generator_loss(real, fake), "regularization": change}
 
 
 # Training ---------------------------------------------------------------------------------------------------------
@@ -103,11 +100,12 @@ def build(config, image_shape):
         Refiner(any_size, filters=config.filters),
         LocalDiscriminator(image_shape, filters=config.filters),
         seed=config.seed,
-        options={"regularization": config.regularization, "transform": config.transform, "pool_size": 1000},
+        options={"transform": config.transform, "pool_size": 1000},
     )
     generator_steps, discriminator_steps = config.steps
     gan.compile(
         loss=NonSaturating(),
+        loss_weights={"g_regularization": config.regularization},
         generator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
         discriminator_optimizer=keras.optimizers.Adam(config.learning_rate, beta_1=0.5),
         generator_steps=generator_steps,

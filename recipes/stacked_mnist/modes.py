@@ -12,9 +12,9 @@ from common.base.errors import InputError
 from common.base.paths import shown
 from common.base.pictures import unscale
 from common.base.ranges import Count, Seed
-from common.sampling import draw_latents, draw_samples, latent_dim_of
+from common.sampling import draw_samples
 from common.scoring import extractors, metrics
-from common.training.trained_run import open_run
+from common.training.trained_run import load_latents, open_run
 from data_prep import images
 
 from . import data
@@ -42,7 +42,7 @@ def evaluate(name, arguments):
     folder, generator, planes = open_run(name, options.run_folder, images.ImageOptions)
     train, test = (data.grey(images.load(planes, split)) for split in ("train", "test"))
     classifier = classifier_of(train.class_names)
-    samples = draw_samples(generator, draw_latents(options.samples, latent_dim_of(generator), options.seed))
+    samples = draw_samples(generator, load_latents(folder, generator).fixed(options.samples, options.seed))
     result = scores(unscale(samples), train.labels, classifier)
     accuracy = np.mean(classifier(test.images)[1] == test.labels)
     print(

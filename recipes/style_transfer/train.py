@@ -9,7 +9,7 @@ Minutes: 55
 import dataclasses
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Weight
 from common.cli.main import main
@@ -17,7 +17,7 @@ from common.gan import GAN
 from common.image_pool import ImagePool
 from common.layers import instance_norm, patch_downsamplings, patch_logits, reflection_pad, residual_block
 from common.losses import LeastSquares, l1_distance
-from common.networks import Discriminator, Generator, num_downsamplings, plain
+from common.networks import Discriminator, Generator, num_downsamplings
 from common.schedules import ConstantThenLinear
 from common.training.run import first_side_by_side
 
@@ -67,7 +67,7 @@ class PatchDiscriminator(Discriminator):
 def in_parallel(name, *networks):
     """Returns networks of one input each as one `keras.Model`; `get_layer(name)` returns each of them."""
     inputs = [keras.Input(network.input_shape[1:]) for network in networks]
-    outputs = [plain(network)(x) for network, x in zip(networks, inputs, strict=True)]
+    outputs = [network(x) for network, x in zip(networks, inputs, strict=True)]
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -77,7 +77,7 @@ def in_parallel(name, *networks):
 class CycleGAN(GAN):
     """A sample is `(a, b)`, an image of each domain; the fake one is `(F(b), G(a))`, with G: A→B and F: B→A.
 
-    Its options are the weights `cycle` and `identity` in the generators' loss, and the `pool_size` of the image pools.
+    Its option is the `pool_size` of the image pools.
     """
 
     def __init__(self, *args, **kwargs):
@@ -90,26 +90,21 @@ class CycleGAN(GAN):
         """G: A→B and F: B→A."""
         return self.generator.get_layer("to_b"), self.generator.get_layer("to_a")
 
-    def fake(self, real):
-        fake_b, fake_a = self.generator(real, training=True)
+    def fake(self, batch):
+        fake_b, fake_a = self.generator(batch, training=True)
         return fake_a, fake_b
 
-    def discriminator_loss(self, real):
-        fake_a, fake_b = self.fake(real)
-        pooled = self.pool_a(ops.stop_gradient(fake_a)), self.pool_b(ops.stop_gradient(fake_b))
-        (real_a, real_b), (pooled_a, pooled_b) = self.judge(real), self.judge(pooled)
-        loss = self.adversarial_loss.discriminator
-        return loss(real_a, pooled_a) + loss(real_b, pooled_b)
+    def discriminator_loss(self, real, fake):
+        fake_a, fake_b = fake
+        return super().discriminator_loss(real, (self.pool_a(fake_a), self.pool_b(fake_b)))
 
-    def generator_loss(self, real):
-        (a, b), (G, F) = real, self.translators
-        fake_a, fake_b = self.fake(real)
-        logits_a, logits_b = self.judge((fake_a, fake_b))
-        loss = self.adversarial_loss.generator(logits_a) + self.adversarial_loss.generator(logits_b)
-        loss += self.options["cycle"] * (l1_distance(a, F(fake_b)) + l1_distance(b, G(fake_a)))
-        if self.options["identity"]:  # otherwise spare the two passes
-            loss += self.options["identity"] * (l1_distance(a, F(a)) + l1_distance(b, G(b)))
-        return loss
+    def generator_loss(self, real, fake):
+        (a, b), (fake_a, fake_b), (G, F) = real, fake, self.translators
+        terms = super().generator_loss(real, fake)  # of both discriminators
+        terms["cycle"] = l1_distance(a, F(fake_b)) + l1_distance(b, G(fake_a))
+        if self.loss_weights["g_identity"]:  # otherwise spare the two passes
+            terms["identity"] = l1_distance(a, F(a)) + l1_distance(b, G(b))
+        return terms
 
 
 # Training ---------------------------------------------------------------------------------------------------------
@@ -125,11 +120,12 @@ def build(config, image_shape, steps):
         in_parallel("generator", G, F),
         in_parallel("discriminator", D_A, D_B),
         seed=config.seed,
-        options={"cycle": config.cycle, "identity": config.identity, "pool_size": max(50, config.batch_size)},
+        options={"pool_size": max(50, config.batch_size)},
     )
     rate = ConstantThenLinear(config.learning_rate, steps)
     gan.compile(
         loss=LeastSquares(),
+        loss_weights={"g_cycle": config.cycle, "g_identity": config.identity},
         generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
         discriminator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
     )

@@ -1,0 +1,78 @@
+"""The averaged weights of networks, and the moving averages of batch norm that belong to them."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+BATCHES, BATCH_SIZE = 4, 128  # of samples from which the moving averages are estimated
+
+
+class Estimates:
+    """The moving averages of the batch norm of a GAN's generator, estimated for its averaged weights.
+
+    While it trains they follow the raw weights, to which the averaged ones have no fixed relation.
+    """
+
+    def __init__(self):
+        self.step = None  # of the training, at which they were estimated
+        self.values = []
+
+    def load(self, gan):
+        """Assigns them, estimated anew if the GAN has been trained since the last time."""
+        norms = [layer for layer in gan.generator._flatten_layers() if is_batch_norm(layer)]
+        moving = [variable for layer in norms for variable in (layer.moving_mean, layer.moving_variance)]
+        step = int(gan.generator_optimizer.iterations.numpy())
+        if self.step != step:
+            estimate(gan, norms)
+            self.step, self.values = step, [ops.convert_to_numpy(variable.value) for variable in moving]
+        for variable, value in zip(moving, self.values, strict=True):
+            variable.assign(value)
+
+
+def is_batch_norm(layer):
+    return hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+
+
+def estimate(gan, norms):
+    """Sets moving averages to the means over some batches, by a momentum that makes each batch count equally."""
+    momenta = [layer.momentum for layer in norms]
+    inputs = gan.latents.fixed(BATCHES * BATCH_SIZE, seed=0)
+    for index in range(BATCHES if norms else 0):
+        for layer in norms:
+            layer.momentum = index / (index + 1)
+        rows = slice(index * BATCH_SIZE, (index + 1) * BATCH_SIZE)
+        gan.generator(keras.tree.map_structure(lambda array, rows=rows: array[rows], inputs), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+@contextlib.contextmanager
+def averaged(gan):
+    """Within this context the networks of a compiled GAN have their averaged weights: see `GAN.averaged`."""
+    players = [player for player, optimizer in gan.optimizers.items() if has_average(optimizer)]
+    raw = [
+        (variable, ops.copy(variable.value))
+        for player in players
+        for name in gan.players[player]
+        for variable in gan.networks[name].variables
+    ]
+    for player in players:
+        gan.optimizers[player].finalize_variable_values(gan.variables_of(player))
+    try:
+        if "generator" in players and gan.latents:
+            gan.estimates.load(gan)
+        yield gan
+    finally:
+        for variable, value in raw:
+            variable.assign(value)
+
+
+def kind_of_weights(gan):
+    """Returns "averaged" or "raw": the weights of the generator within `averaged`."""
+    return "averaged" if has_average(gan.generator_optimizer) else "raw"
+
+
+def has_average(optimizer):
+    """Returns whether an optimizer keeps an average of the weights and has taken the first step, where it begins."""
+    return optimizer.use_ema and optimizer.iterations.numpy() > 0
