@@ -120,6 +120,47 @@ def test_package_that_cannot_be_installed(small_environment, monkeypatch):
         environment.ensure([])
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_files_in_the_place_of_the_environment_are_not_deleted(small_environment, kind):
+    """Such as the folder of the user's sources."""
+    if kind == "folder":
+        (small_environment / ".git").mkdir(parents=True)
+        (small_environment / "thesis.txt").write_text("mine")
+    else:
+        small_environment.parent.mkdir()
+        small_environment.write_text("mine")
+    with pytest.raises(InputError, match=r"what is there would be deleted.*pyvenv\.cfg.*GAN_COOKBOOK_VENV"):
+        environment.ensure([])
+    kept = small_environment / "thesis.txt" if kind == "folder" else small_environment
+    assert kept.read_text() == "mine"
+    assert kind == "file" or (small_environment / ".git").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("variable", "code"),
+    [
+        ("GAN_COOKBOOK_VENV", "from common.launch.environment import VENV; print(VENV)"),
+        ("GAN_COOKBOOK_RUNS", "from common.base.paths import runs; print(runs())"),
+        ("GAN_COOKBOOK_DATA", "from common.base.paths import downloads; print(downloads())"),
+    ],
+)
+def test_an_empty_variable_is_as_if_unset(variable, code, tmp_path):
+    unset = {key: value for key, value in os.environ.items() if key != variable}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**unset, "PYTHONPATH": str(PROJECT), **more},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for more in ({}, {variable: ""})
+    ]
+    assert found[0] == found[1]
+    assert Path(found[0].strip()).is_absolute()
+
+
 def test_python_without_venv(small_environment, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="no venv module; install it"):

@@ -161,6 +161,9 @@ def test_an_error_is_a_sentence_on_every_backend(tmp_path):
         (["--data", "/missing"], "--data expects a folder"),
         (["--classes", "hat"], "There is no class 'hat'"),
         (["--run-folder", "/dev/null/run"], "cannot be written"),
+        (["--data", ""], "--data has an empty value; give it one, or leave it out"),
+        (["--run-folder="], "--run-folder has an empty value"),
+        (["sample", "--out", ""], "--out has an empty value"),
         (["--epoch", "3"], "--epoch, 3; did you mean --epochs?"),
         (["--epochs", "many"], "Error parsing --epochs"),
         (["--dataset", "cifar"], "invalid choice 'cifar'"),
@@ -168,7 +171,7 @@ def test_an_error_is_a_sentence_on_every_backend(tmp_path):
     ],
 )
 def test_errors_are_sentences(tmp_path, arguments, words):
-    where = [] if arguments == ["smaple"] else ["--run-folder", tmp_path / "run"]
+    where = [] if arguments[0] in ("smaple", "sample") else ["--run-folder", tmp_path / "run"]
     assert is_one_sentence(call_recipe("dcgan", *where, *arguments), words)
     assert not (tmp_path / "run" / "config.json").exists()  # a start that failed is no run
 

@@ -92,7 +92,8 @@ def test_commands_and_links_of_a_page_exist(page):
     for module in re.findall(r"python -m ((?:benchmarks|common|data_prep)[\w.]*)", text):
         path = PROJECT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
-    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", text):
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", prose):
         assert (page.parent / target).exists(), target
 
 

@@ -7,10 +7,10 @@ from keras import layers, ops
 
 from common import backend
 from common.gan import GAN
-from common.losses import Hinge, NonSaturating, RelativisticPairing, Wasserstein
+from common.losses import NonSaturating, RelativisticPairing, Wasserstein
 from common.networks import Discriminator
 from common.penalties import R1, R2, GradientPenalty, Lazy
-from tests.conftest import SmallDiscriminator, SmallGenerator, loss_of, values
+from tests.conftest import SmallDiscriminator, SmallGenerator, values
 from tests.tiny_recipes import TINY, batch, build
 
 
@@ -148,26 +148,20 @@ def test_a_penalty_counts_each_head(points, steps):
 
 
 @pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize(
-    ("loss", "penalty"), [(RelativisticPairing(), [R1(0.5), R2(0.5)]), (Hinge(), GradientPenalty())]
-)
-def test_every_recipe_takes_any_loss_and_penalty(name, loss, penalty):
+def test_every_recipe_takes_any_loss_and_penalty(name):
     gan = build(name)
     gan.compile(
-        loss,
+        RelativisticPairing(),
         keras.optimizers.Adam(1e-3),
         keras.optimizers.Adam(1e-3),
-        penalty=penalty,
+        penalty=[R1(0.5), GradientPenalty()],
         loss_weights=gan.loss_weights,
-        run_eagerly=keras.backend.backend() == "tensorflow",
     )
-    without = build(name)
-    without.compile(loss, keras.optimizers.Adam(1e-3), keras.optimizers.Adam(1e-3), loss_weights=without.loss_weights)
-    for weights, variable in zip(values(gan.variables), without.variables, strict=True):
-        variable.assign(weights)
-    samples = keras.tree.map_structure(ops.convert_to_tensor, batch(name))
-    assert loss_of(gan, "discriminator", samples) > loss_of(without, "discriminator", samples) + 1e-6
-    assert np.isfinite(loss_of(gan, "generator", samples))
+    samples = batch(name)
+    logs = gan.train_on_batch(*(samples if isinstance(samples, tuple) else (samples,)), return_dict=True)
+    assert min(logs["d_r1"], logs["d_gp"]) > 0
+    assert np.isfinite(list(logs.values())).all()
+    assert logs["d_loss"] == pytest.approx(logs["d_adversarial"] + logs["d_r1"] + logs["d_gp"], rel=1e-4)
 
 
 @pytest.mark.parametrize(("every", "steps"), [(1, 4), (2, 4), (3, 6)])

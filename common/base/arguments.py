@@ -29,6 +29,7 @@ def parse(command, description, classes, arguments):
     Raises:
         InputError: if an option is unknown or its value is invalid. `--help` ends the program.
     """
+    refuse_empty(arguments)
     fields = [(title, part, part()) for title, part in classes.items()]
     errors = io.StringIO()
     try:
@@ -48,6 +49,14 @@ def parse(command, description, classes, arguments):
     for part in parts:
         check_ranges(part)
     return parts
+
+
+def refuse_empty(arguments):
+    """Raises an `InputError` for an empty value, such as of an unset variable: as a path it is the current folder."""
+    for before, argument in itertools.pairwise(["", *arguments]):
+        if not argument or (argument.startswith("--") and argument.endswith("=")):
+            option = (argument or before).rstrip("=")
+            raise InputError(f"{option or 'An argument'} has an empty value; give it one, or leave it out.")
 
 
 def one_sentence(message, help_command):

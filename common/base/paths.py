@@ -6,9 +6,14 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 
 
+def named_by(variable, default):
+    """Returns the path in an environment variable, or a default one if it is not set, or empty."""
+    return Path(os.environ.get(variable) or default)
+
+
 def runs():
     """Returns the folder of all runs: GAN_COOKBOOK_RUNS, by default runs/ in the project."""
-    return Path(os.environ.get("GAN_COOKBOOK_RUNS", PROJECT / "runs"))
+    return named_by("GAN_COOKBOOK_RUNS", PROJECT / "runs")
 
 
 def run_folder(name):
@@ -18,8 +23,7 @@ def run_folder(name):
 
 def downloads():
     """Returns the folder of downloaded and extracted data: GAN_COOKBOOK_DATA, by default one in the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gan_cookbook"
-    return Path(os.environ.get("GAN_COOKBOOK_DATA") or default)
+    return named_by("GAN_COOKBOOK_DATA", named_by("XDG_CACHE_HOME", Path.home() / ".cache") / "gan_cookbook")
 
 
 def shown(path):

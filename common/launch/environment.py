@@ -10,19 +10,17 @@ Imports only the standard library, because it runs before anything is installed.
 import fcntl
 import importlib.util
 import json
-import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
-from pathlib import Path
 
 from common.base.errors import InputError
-from common.base.paths import PROJECT
+from common.base.paths import PROJECT, named_by
 
-VENV = Path(os.environ.get("GAN_COOKBOOK_VENV", PROJECT / ".venv"))
+VENV = named_by("GAN_COOKBOOK_VENV", PROJECT / ".venv")
 PYTHON = VENV / "bin" / "python"
 BASE = "base"
 GIGABYTES = {BASE: 0.6, "tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8}
@@ -88,8 +86,19 @@ def create():
             f"{sys.executable} has no venv module; install it (on Debian and Ubuntu: apt install python3-venv), "
             "or name another Python: PYTHON=/path/to/python3.12 ./run_recipe.sh"
         )
+    refuse_files_of_others()
     with step(f"{'Repairing' if VENV.exists() else 'Making'} the environment {VENV.name}"):
         run([sys.executable, "-m", "venv", "--clear", VENV], "make the environment")
+
+
+def refuse_files_of_others():
+    """Raises an `InputError` if there are files that belong to no environment, since making one deletes them."""
+    is_free = not VENV.exists() or (VENV.is_dir() and not any(VENV.iterdir()))
+    if not is_free and not (VENV / "pyvenv.cfg").is_file():
+        raise InputError(
+            f"The environment would be made in {VENV}, and what is there would be deleted; but it is no environment: it "
+            "has no pyvenv.cfg. Choose an empty or a new folder: GAN_COOKBOOK_VENV=/path/to/venv"
+        )
 
 
 def stamp(group):
