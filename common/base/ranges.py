@@ -35,9 +35,14 @@ Weight = Annotated[float, Range(0)]  # of a loss term
 
 
 def check_ranges(config):
-    """Raises an `InputError` for the first field of a dataclass that is outside the `Range` of its type."""
+    """Raises an `InputError` for the first field of a dataclass that is outside the `Range` of its type.
+
+    Fields that are dataclasses are checked as well.
+    """
     for name, hint in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
+        if dataclasses.is_dataclass(value):
+            check_ranges(value)
         parts = (hint, *get_args(hint))  # of "Count | None" and "tuple[Count, Count]" too
         for allowed in (range_ for part in parts for range_ in getattr(part, "__metadata__", ())):
             for number in value if isinstance(value, tuple) else (value,):

@@ -96,8 +96,8 @@ def refuse_files_of_others():
     is_free = not VENV.exists() or (VENV.is_dir() and not any(VENV.iterdir()))
     if not is_free and not (VENV / "pyvenv.cfg").is_file():
         raise InputError(
-            f"The environment would be made in {VENV}, and what is there would be deleted; but it is no environment: it "
-            "has no pyvenv.cfg. Choose an empty or a new folder: GAN_COOKBOOK_VENV=/path/to/venv"
+            f"The environment would be made in {VENV}, and what is there would be deleted, but it is no environment: "
+            "it has no pyvenv.cfg. Choose an empty or a new folder: GAN_COOKBOOK_VENV=/path/to/venv"
         )
 
 
