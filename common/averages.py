@@ -1,9 +1,13 @@
 """The averaged weights of networks, and the moving averages of batch norm that belong to them."""
 
 import contextlib
+import zlib
 
 import keras
+import numpy as np
 from keras import ops
+
+from common import backend
 
 BATCHES, BATCH_SIZE = 4, 128  # of samples from which the moving averages are estimated
 
@@ -15,19 +19,28 @@ class Estimates:
     """
 
     def __init__(self):
-        self.step = None  # of the training, at which they were estimated
+        self.checksum = None  # of the weights for which they were estimated
         self.values = []
 
     def load(self, gan):
-        """Assigns them, estimated anew if the GAN has been trained since the last time."""
+        """Assigns them to a GAN whose generator has its averaged weights, estimated anew if these are new."""
         norms = [layer for layer in gan.generator._flatten_layers() if is_batch_norm(layer)]
         moving = [variable for layer in norms for variable in (layer.moving_mean, layer.moving_variance)]
-        step = int(gan.generator_optimizer.iterations.numpy())
-        if self.step != step:
+        if not norms:
+            return
+        checksum = checksum_of(gan.generator.trainable_variables)
+        if self.checksum != checksum:
             estimate(gan, norms)
-            self.step, self.values = step, [ops.convert_to_numpy(variable.value) for variable in moving]
+            self.checksum, self.values = checksum, [ops.convert_to_numpy(variable.value) for variable in moving]
         for variable, value in zip(moving, self.values, strict=True):
             variable.assign(value)
+
+
+def checksum_of(variables):
+    checksum = 0
+    for variable in variables:
+        checksum = zlib.crc32(np.ascontiguousarray(variable.numpy()).data, checksum)
+    return checksum
 
 
 def is_batch_norm(layer):
@@ -36,15 +49,18 @@ def is_batch_norm(layer):
 
 def estimate(gan, norms):
     """Sets moving averages to the means over some batches, by a momentum that makes each batch count equally."""
-    momenta = [layer.momentum for layer in norms]
+    momenta, random_state = [layer.momentum for layer in norms], backend.random_state()
     inputs = gan.latents.fixed(BATCHES * BATCH_SIZE, seed=0)
-    for index in range(BATCHES if norms else 0):
-        for layer in norms:
-            layer.momentum = index / (index + 1)
-        rows = slice(index * BATCH_SIZE, (index + 1) * BATCH_SIZE)
-        gan.generator(keras.tree.map_structure(lambda array, rows=rows: array[rows], inputs), training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+    try:
+        for index in range(BATCHES):
+            for layer in norms:
+                layer.momentum = index / (index + 1)
+            rows = slice(index * BATCH_SIZE, (index + 1) * BATCH_SIZE)
+            gan.generator(keras.tree.map_structure(lambda array, rows=rows: array[rows], inputs), training=True)
+    finally:
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
+        backend.set_random_state(random_state)
 
 
 @contextlib.contextmanager

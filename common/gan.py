@@ -1,5 +1,6 @@
 """The GAN: a discriminator learns to tell real samples from fake ones, a generator learns to fool it."""
 
+import copy
 import itertools
 from functools import partial
 
@@ -12,7 +13,16 @@ from common.losses import Loss, over_heads
 from common.players import Optimizers, refuse_float16, refuse_mismatch
 from common.sampling import draw_samples
 from common.saving import SavableModel
-from common.terms import Terms, added_losses, logged, named, regularizations, weighted_sum
+from common.terms import (
+    Terms,
+    added_losses,
+    forget_added_losses,
+    logged,
+    named,
+    refuse_weights_of_nobody,
+    regularizations,
+    weighted_sum,
+)
 
 
 class GAN(SavableModel):
@@ -104,22 +114,26 @@ class GAN(SavableModel):
             **kwargs: `p_optimizer` of each further player `p`; `run_eagerly`.
 
         Raises:
-            ValueError: if the loss is no `Loss`, or the optimizers do not fit the players.
+            ValueError: if the loss is no `Loss`, or optimizers or weights do not fit the players.
         """
         if not isinstance(loss, Loss):
             raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
         given = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         given |= {player: kwargs.pop(f"{player}_optimizer", None) for player in self.players if player not in given}
         refuse_mismatch(self, given)
+        refuse_weights_of_nobody(self.players, loss_weights or {})
+        if min(discriminator_steps, generator_steps) < 1:
+            raise ValueError(f"Expected at least one step of each, but got {discriminator_steps}, {generator_steps}.")
         self.optimizers = {player: given[player] for player in self.players}
         for player, optimizer in self.optimizers.items():
             setattr(self, f"{player}_optimizer", optimizer)
         self.adversarial_loss = loss
         loss.seed_generator = self.seed_generator
-        self.penalties = keras.tree.flatten(penalty) if penalty else []
+        self.penalties = [copy.copy(each) for each in keras.tree.flatten(penalty)] if penalty else []
         for each in self.penalties:
             each.iterations = discriminator_optimizer.iterations
         self.loss_weights = dict(loss_weights or {})
+        self.terms.names = []
         self.discriminator_steps, self.generator_steps = discriminator_steps, generator_steps
         owners = {id(v): self.optimizers[player] for player in self.players for v in self.variables_of(player)}
         optimizer = Optimizers(lambda variable: owners[id(variable)])
@@ -137,7 +151,7 @@ class GAN(SavableModel):
         return batch
 
     def fake(self, batch):
-        """Returns as many fake samples as a batch has real ones, and of the same structure."""
+        """Returns the fake samples of a batch; the losses of this class need them as many and shaped as the real."""
         return self.generator(self.draw(count_of(batch)), training=True)
 
     def judge(self, samples, network="discriminator"):
@@ -195,6 +209,7 @@ class GAN(SavableModel):
         networks = {name: self.networks[name] for player in self.turns[1] for name in self.players[player]}
 
         def draw():
+            forget_added_losses(networks.values())
             real, fake = self.real(batch), self.fake(batch)
             return real, fake, {name: added_losses(network) for name, network in networks.items()}
 
@@ -217,11 +232,14 @@ class GAN(SavableModel):
     def objective(self, player, forward):
         """Returns the weighted sum of terms that a player minimizes, and the terms, those of its layers included."""
         real, fake, added = forward
+        forget_added_losses(self.networks.values())
         self.added = [(name, loss) for name, losses in added.items() for loss in losses]
         terms = named(getattr(self, f"{player}_loss")(real, fake))
         names = self.players[player]
         own = [loss for name, loss in self.added if name in names]
-        own += [loss for name in names for loss in regularizations(self.networks[name])]
+        for network in (self.networks[name] for name in names):
+            own += regularizations(network)
+            own += added_losses(network) if player in self.turns[1] else []  # those of discriminators: see `judge`
         if own:
             terms["regularizers"] = sum(own)
         self.added = []
@@ -236,7 +254,8 @@ class GAN(SavableModel):
     def variables_of(self, player):
         """Returns the variables that a player trains."""
         networks = [network for name, network in self.networks.items() if name in self.players[player]]
-        return [variable for network in networks for variable in network.trainable_variables]
+        variables = {id(variable): variable for network in networks for variable in network.trainable_variables}
+        return list(variables.values())  # once, also if two of its networks share a layer
 
     # Drawing samples --------------------------------------------------------------------------------------------
 
@@ -263,8 +282,8 @@ class GAN(SavableModel):
     def averaged(self):
         """Within this context networks have their averaged weights, where their optimizer keeps an average.
 
-        A generator with batch norm has the moving averages of these weights then, estimated from some of its samples;
-        save it within the context: `with gan.averaged(): gan.generator.save("generator.keras")`.
+        Save them within it: `with gan.averaged(): gan.generator.save("generator.keras")`. A generator with batch norm
+        then has the moving averages of these weights, estimated from some of its samples; other networks keep theirs.
 
         Reference: Yazıcı et al., 2019, https://arxiv.org/abs/1806.04498.
         """

@@ -1,5 +1,6 @@
 """What a generator is fed: one object for the training steps, and for every grid, score and sample of a run."""
 
+import json
 import sys
 
 import keras
@@ -68,7 +69,7 @@ class Latents(Serializable):
         return self.inputs(FixedDraws(seed, labels), count)
 
     def grid(self, seed, count=GRID_COUNT):
-        """Returns the inputs for the grid of an epoch: of `count` samples, or a class a row of the same latents."""
+        """Returns the inputs for the grid of an epoch: `count` samples, or one row per class, with equal latents."""
         if not self.class_count:
             return self.fixed(count, seed)
         side = min(self.class_count, MAX_GRID_CLASSES)
@@ -129,8 +130,8 @@ def latents_for(generator):
 
     A vector stands for latents, a second input of labels, which an `Embedding` takes, for their classes.
     """
-    first, *others = generator.inputs
-    if len(first.shape) != 2 or not first.dtype.startswith("float"):
+    first, *others = getattr(generator, "inputs", None) or [None]  # a subclassed model has no symbolic inputs
+    if first is None or len(first.shape) != 2 or not first.dtype.startswith("float"):
         return None
     embedding = embedding_of(generator)
     if embedding and len(others) == 1:
@@ -145,7 +146,7 @@ def latents_of(gan):
         ValueError: if it has none.
     """
     if gan.latents is None:
-        inputs = ", ".join(f"{x.name} {tuple(x.shape)}" for x in gan.generator.inputs)
+        inputs = ", ".join(f"{x.name} {tuple(x.shape)}" for x in getattr(gan.generator, "inputs", [])) or "its input"
         raise ValueError(
             f"It is unknown what the generator is fed as {inputs}: pass `latents=` to the GAN, a Latents that "
             "draws it; or, for a generator that translates images, override `fake` and pass `draw` to `run.fit`."
@@ -168,9 +169,21 @@ def embedding_of(network):
 
 
 def as_stored(latents):
-    """Returns a `Latents` as a JSON-compatible dictionary."""
+    """Returns a `Latents` as a JSON-compatible dictionary.
+
+    Raises:
+        ValueError: if it could not be restored from that.
+    """
     package, _, name = keras.saving.get_registered_name(type(latents)).rpartition(">")
-    return {"class": f"{name_of_main() if package == '__main__' else package}>{name}", "config": latents.get_config()}
+    stored = {"class": f"{name_of_main() if package == '__main__' else package}>{name}", "config": latents.get_config()}
+    try:
+        from_stored(json.loads(json.dumps(stored)))
+    except TypeError as error:
+        raise ValueError(
+            f"{name} cannot be stored with a run ({error}): its get_config has to return the arguments of its "
+            "constructor, as numbers and strings."
+        ) from error
+    return stored
 
 
 def from_stored(stored):

@@ -16,7 +16,7 @@ def l1_distance(first, second):
 
 
 def over_heads(loss, *heads):
-    """Returns the sum of a loss over the heads of a discriminator; each argument of the loss is a list, one a head."""
+    """Returns the sum of a loss over the heads of a discriminator; its arguments are lists with one entry per head."""
     return sum(loss(*logits) for logits in zip(*heads, strict=True))
 
 

@@ -33,7 +33,7 @@ class Network(keras.Model):
         if not any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(args)):
             return super().__call__(*args, **kwargs)
         # Within another network it is a plain model, so that files of that network need no class of the project; always
-        # the same one, and out of Keras' sight.
+        # the same one, and not tracked by Keras.
         if "_part" not in vars(self):
             vars(self)["_part"] = plain(self)
         return vars(self)["_part"](*args, **kwargs)

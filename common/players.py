@@ -27,7 +27,7 @@ def refuse_mismatch(gan, optimizers):
             )
     if len({id(optimizer) for optimizer in optimizers.values()}) < len(optimizers):
         raise ValueError(
-            "Expected two optimizers, got one for both networks: their moments must not mix. Create each anew."
+            "Expected two optimizers, got one for two players: their moments must not mix. Create each anew."
         )
     owned = [id(variable) for player in gan.players for variable in gan.variables_of(player)]
     if len(set(owned)) < len(owned):

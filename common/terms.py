@@ -13,7 +13,17 @@ def prefix_of(player):
 def named(loss):
     """Returns a loss as a dictionary of its terms, scalars in float32; a scalar is the term `adversarial`."""
     terms = loss if isinstance(loss, dict) else {"adversarial": loss}
+    if "loss" in terms:
+        raise ValueError("A term cannot have the name 'loss', which in the logs is that of the sum; give it another.")
     return {name: ops.cast(term, "float32") for name, term in terms.items()}
+
+
+def refuse_weights_of_nobody(players, weights):
+    """Raises a `ValueError` for a weight whose name begins with no player's prefix, such as `cycle` for `g_cycle`."""
+    prefixes = tuple(f"{prefix_of(player)}_" for player in players)
+    for name in weights:
+        if not name.startswith(prefixes):
+            raise ValueError(f"loss_weights has a weight for {name}, but a term begins with {', '.join(prefixes)}.")
 
 
 def weighted_sum(player, terms, weights):
@@ -50,6 +60,12 @@ def regularizations(network):
 def added_losses(network):
     """Returns what the layers of a network gave to `add_loss` in its last call, such as activity regularizers."""
     return network.losses[: len(network.losses) - len(regularizations(network))]
+
+
+def forget_added_losses(networks):
+    """Lets networks that are not called from now on have no `added_losses`: those of an earlier step are stale."""
+    for network in networks:
+        network._clear_losses()
 
 
 class Terms(keras.metrics.Metric):

@@ -143,26 +143,29 @@ def chosen_images(found, options, split="test", part=None):
     if part:
         found = found.rows(folders.part_of(len(found.labels), "test" if part == "test" else "train"))
     if split == "validation" or (split == "train" and options.validation):
-        found = found.rows(validation_rows(len(found.labels), options.validation, split))
+        found = found.rows(validation_rows(found.labels, options.validation, split))
     return found
 
 
-def validation_rows(count, share, split):
+def validation_rows(labels, share, split):
     """Returns the places of the training or of the validation images, ascending; the same for every run.
 
-    Raises:
-        InputError: if one of the two is empty.
+    The share is held out of each class, which keeps one image at least.
 
-    >>> validation_rows(10, 0.2, "validation"), validation_rows(10, 0.2, "train")
+    Raises:
+        InputError: if no image is held out.
+
+    >>> validation_rows(np.zeros(10), 0.2, "validation"), validation_rows(np.zeros(10), 0.2, "train")
     (array([4, 6]), array([0, 1, 2, 3, 5, 7, 8, 9]))
     """
-    held_out = round(count * share)
-    if not 0 < held_out < count:
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(members) for members in balance.members(np.asarray(labels, np.int64))]
+    held_out = np.concatenate([order[: min(round(len(order) * share), len(order) - 1)] for order in orders])
+    if not len(held_out):
         raise InputError(
-            f"--validation {share:g} of {count} images holds out {held_out}; use a share that leaves some for both."
+            f"--validation {share:g} of {len(labels)} images holds out none; use a larger share, or add images."
         )
-    order = np.random.default_rng(0).permutation(count)
-    return np.sort(order[:held_out] if split == "validation" else order[held_out:])
+    return np.sort(held_out) if split == "validation" else np.setdiff1d(np.arange(len(labels)), held_out)
 
 
 def fitted(found, options, memory=folders.MEMORY, workers=None):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common import backend
-from common.cli.sample import SampleOptions, labels_and_columns
+from common.cli.sample import SampleOptions, sheet_of, wanted_labels
 from common.latents import Latents, embedding_of
 from common.losses import NonSaturating
 from common.penalties import R1
@@ -75,11 +75,24 @@ def test_the_grid_has_a_row_per_class_and_a_column_per_latent_vector():
     assert np.array_equal(latents, np.tile(Latents(4).fixed(3, seed=0), (3, 1)))
 
 
-@pytest.mark.parametrize("count", [64, 30, 10])
-def test_sample_shows_a_class_a_row(count):
-    labels, columns = labels_and_columns(Latents(4, class_count=10), SampleOptions(count=count), None)
-    rows = [set(labels[start : start + columns].tolist()) for start in range(0, count, columns)]
-    assert rows == [{label} for label in range(10)]
+@pytest.mark.parametrize("count", [64, 30, 11])
+def test_sample_shows_one_row_per_class(count):
+    labels = wanted_labels(Latents(4, class_count=10), SampleOptions(count=count), None)
+    counts = np.bincount(labels, minlength=10)
+    assert (counts.sum(), counts.max() - counts.min()) == (count, 1 if count % 10 else 0)
+    sheet = sheet_of((labels[:, None, None, None] / 10 - 0.9) * np.ones((1, 2, 2, 1)), labels)
+    side = sheet.shape[0] // 10
+    for label, row in enumerate(sheet[::side, ::side, 0]):
+        level = round((label / 10 + 0.1) * 127.5)
+        assert row.tolist() == pytest.approx([level] * counts[label] + [255] * (counts.max() - counts[label]), abs=1)
+
+
+def test_sample_of_few_or_of_one_class_is_a_plain_grid():
+    latents = Latents(4, class_count=10)
+    labels = wanted_labels(latents, SampleOptions(count=4), None)
+    assert labels.tolist() == [0, 1, 2, 3]
+    images = np.zeros((4, 2, 2, 1))
+    assert sheet_of(images, labels).shape == sheet_of(images, None).shape == sheet_of(images, np.zeros(4)).shape
 
 
 def test_interpolation_starts_and_ends_at_the_classes():

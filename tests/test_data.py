@@ -183,10 +183,20 @@ def test_validation_images_are_held_out_of_the_training(tmp_path, kind):
     assert len(test) == (2000 if kind == "embedded" else 20)
 
 
+def test_validation_images_are_held_out_of_each_class(tmp_path):
+    write_many(tmp_path / "many", 30)
+    write_many(tmp_path / "few", 3, first=40)
+    options = ImageOptions(data=tmp_path, validation=0.9)
+    counts = [np.bincount(images.load(options, split).labels).tolist() for split in ("train", "validation")]
+    assert counts == [[1, 3], [2, 27]]
+    only = ImageOptions(data=tmp_path, validation=0.5, classes=("many",))
+    assert [len(images.load(only, split).labels) for split in ("train", "validation")] == [15, 15]
+
+
 def test_a_validation_part_without_images_is_refused(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((4, 6, 6), "uint8"))
-    for share, split in ((0.1, "train"), (0.9, "train"), (0.0, "validation")):
-        with pytest.raises(InputError, match=r"--validation .* of 4 images holds out"):
+    for share, split in ((0.1, "train"), (0.0, "validation")):
+        with pytest.raises(InputError, match=r"--validation .* of 4 images holds out none"):
             images.load(ImageOptions(data=tmp_path / "images.npy", validation=share), split)
 
 

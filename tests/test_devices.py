@@ -144,6 +144,14 @@ def test_each_device_draws_rows_of_its_own():
     assert (answer.returncode, answer.stdout.split()) == (0, ["3", "3", "True", "True"]), answer.stderr
 
 
+def test_batches_that_cannot_be_divided(small_gan):
+    gan = small_gan(discriminator_steps=5)
+    batches = Batches((np.zeros((30, 2)), np.zeros((300, 2))), (6, 64), paired=False)
+    devices.refuse_uneven(batches, gan, 1)  # a single device takes whatever there is
+    with pytest.raises(InputError, match=r"A batch of 6, split into 5 steps, cannot be divided .* among 2 devices"):
+        devices.refuse_uneven(batches, gan, 2)
+
+
 def test_more_devices_than_available():
     with pytest.raises(InputError, match="--devices"):
         devices.device_count(DeviceOptions(devices="64"))

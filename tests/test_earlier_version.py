@@ -32,6 +32,11 @@ WEIGHTS = {
     "simgan": 109.69345342088491,
     "style_transfer": 636.6394732120098,
 }
+LOSS_WEIGHTS = {  # which version 0.1.0 stored as options
+    "pix2pix": {"g_adversarial": 1.0, "g_distance": 100.0},
+    "simgan": {"g_regularization": 2.0},
+    "style_transfer": {"g_cycle": 10.0, "g_identity": 5.0},
+}
 of_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a run continues on its own backend")
 SHAPES = {"gan": [(6, 6, 1)], "relativistic": [(2,)]}
 
@@ -48,6 +53,7 @@ def test_a_saved_gan_loads_and_trains_on(name):
     gan = keras.saving.load_model(STORED / f"{name}.keras")
     total = sum(float(np.abs(keras.ops.convert_to_numpy(v.value)).sum()) for v in gan.trainable_variables)
     assert total == pytest.approx(WEIGHTS[name], rel=1e-5)
+    assert gan.loss_weights == LOSS_WEIGHTS.get(name, {})
     assert int(keras.ops.convert_to_numpy(gan.discriminator_optimizer.iterations)) == 2
     assert np.isfinite(gan.train_on_batch(*samples(name))).all()
     assert int(keras.ops.convert_to_numpy(gan.discriminator_optimizer.iterations)) == 3

@@ -79,6 +79,26 @@ def test_evaluate_a_run(runs, tmp_path):
 
 
 @pytest.mark.once
+@pytest.mark.xdist_group("evaluate")
+def test_validation_images_to_evaluate_with(runs, tmp_path):
+    shutil.copytree(runs / "plain", tmp_path / "run")
+    command = ("vanilla", "evaluate", "--split", "validation", "--samples", 50, "--run-folder", tmp_path / "run")
+    assert "split validation, real_count 1000" in call_recipe(*command).stdout
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "validation": 0.0}))
+    assert is_one_sentence(call_recipe(*command), "held out no images for validation; use --split test")
+
+
+@pytest.mark.once
+def test_too_few_images_to_score_are_noticed_before_the_first_epoch(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((30, 28, 28), "uint8"))
+    options = ("--data", tmp_path / "images.npy", "--extractor", "garments", "--evaluate-every", 1, "--batch-size", 8)
+    answer = call_recipe("vanilla", *options, "--units", 8, "--run-folder", tmp_path / "run")
+    assert is_one_sentence(answer, "of the validation images there are 3; hold out more with --validation")
+    assert not (tmp_path / "run" / "log.csv").exists()
+
+
+@pytest.mark.once
 def test_evaluate_two_folders(tmp_path):
     test = images.load(ImageOptions(), "test").images
     for name, part in (("real", test[:150]), ("same", test[150:300]), ("negative", 255 - test[:150])):

@@ -173,13 +173,48 @@ def test_stored_latents(tmp_path):
             json.dumps({**stored, "latents": {**stored["latents"], "class": "builtins>list"}}),
             "list of builtins, which is",
         ),
-        (json.dumps({**stored, "latents": {}}), "draws nothing from latents"),
+        (json.dumps({**stored, "latents": {}}), "is not fed latents"),
         (json.dumps({"latents": {"class": "tests.test_latents>Bright", "config": {"size": 1}}}), "is damaged"),
         ("{", "cannot be read"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=re.escape(words)):
             trained_run.load_latents(tmp_path, generator)
+
+
+def test_stored_latents_import_no_module(tmp_path, monkeypatch):
+    """Though the module is there, and has a Latents: a run folder of a stranger runs nothing."""
+    (tmp_path / "strange.py").write_text(
+        "from common.latents import Latents\nimport pathlib\npathlib.Path(__file__).with_suffix('.ran').touch()\n"
+        "class Strange(Latents):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    generator = bright_gan(latents=Bright(3)).generator
+    for name in ("strange>Strange", "strange.Strange", "Strange"):
+        stored = {"latents": {"class": name, "module": "strange", "config": {"dim": 3}}, "weights": "raw"}
+        (tmp_path / "generator.json").write_text(json.dumps(stored))
+        with pytest.raises(InputError, match=r"Strange of .* which is not there"):
+            trained_run.load_latents(tmp_path, generator)
+    assert not (tmp_path / "strange.ran").exists()
+
+
+class Unstorable(Bright):
+    def __init__(self, dim, scale):
+        super().__init__(dim)
+        self.scale = scale
+
+
+class WithArray(Bright):
+    def get_config(self):
+        return {"dim": np.arange(3)}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("latents", [Unstorable(3, scale=2.0), WithArray(3)])
+def test_latents_that_cannot_be_stored_are_noticed_before_the_first_epoch(tmp_path, latents):
+    with pytest.raises(ValueError, match=r"cannot be stored with a run .*get_config has to return"):
+        train(bright_gan(latents=latents), tmp_path)
+    assert not (tmp_path / "log.csv").exists()
 
 
 @pytest.mark.once

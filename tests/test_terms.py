@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from common import backend
 from common.gan import GAN
 from common.losses import NonSaturating, RelativisticPairing, Wasserstein
-from common.networks import Discriminator
+from common.networks import Discriminator, Network
 from common.penalties import R1, R2, GradientPenalty, Lazy
 from tests.conftest import SmallDiscriminator, SmallGenerator, values
 from tests.tiny_recipes import TINY, batch, build
@@ -47,6 +46,40 @@ def test_a_single_term_is_only_the_loss(small_gan, points):
 def test_a_weight_of_no_term_is_refused(points):
     with pytest.raises(ValueError, match=r"weight for g_cylce, but the terms of the generator are .*'g_constant'"):
         take_step(named(loss_weights={"g_cylce": 2.0}), points)
+
+
+@pytest.mark.parametrize("name", ["r1", "D_r1", "cycle"])
+def test_a_weight_without_a_player_is_refused(name):
+    with pytest.raises(ValueError, match=f"weight for {name}, but a term begins with d_, g_"):
+        named(loss_weights={name: 2.0})
+
+
+def test_the_name_of_the_sum_is_refused(points):
+    class Wrong(GAN):
+        def generator_loss(self, real, fake):
+            return {**super().generator_loss(real, fake), "loss": 1.0}
+
+    gan = Wrong(SmallGenerator(4), SmallDiscriminator((2,)), seed=0)
+    gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam())
+    with pytest.raises(ValueError, match="cannot have the name 'loss'"):
+        take_step(gan, points)
+
+
+def test_terms_of_an_earlier_compile_are_forgotten(small_gan, points):
+    gan = small_gan(penalty=R1(0.1))
+    assert "d_r1" in take_step(gan, points)
+    gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam())
+    assert set(take_step(gan, points)) == {"d_loss", "g_loss"}
+
+
+def test_two_gans_may_share_a_lazy_penalty(small_gan, points):
+    """Each counts its own updates."""
+    penalty = Lazy(R1(1.0), every=2)
+    first, second = small_gan(penalty=penalty), small_gan(penalty=penalty)
+    for number in range(3):
+        assert (take_step(first, points)["d_r1"] > 0) == (number % 2 == 0)
+        first.reset_metrics()
+    assert take_step(second, points)["d_r1"] > 0
 
 
 def test_logs_are_means_over_all_updates_of_an_epoch(small_gan, points):
@@ -107,6 +140,33 @@ def test_regularizers_and_add_loss_are_terms(points, penalty):
     assert logs["d_regularizers"] == pytest.approx(0.5 * np.sum(kernel**2) + 2 * activity, rel=0.3)  # other latents
     assert logs["g_regularizers"] == pytest.approx(0.25)
     assert logs["g_loss"] == pytest.approx(logs["g_adversarial"] + 0.25, rel=1e-5)
+
+
+class ActiveEncoder(Network):
+    def network(self, samples):
+        return layers.ActivityRegularization(l2=1.0)(layers.Dense(3)(samples))
+
+
+class CalledInTheLoss(GAN):
+    """An encoder that neither the real nor the fake samples need, only a loss."""
+
+    players = {"discriminator": ("discriminator",), "generator": ("generator", "encoder")}
+
+    def generator_loss(self, real, fake):
+        code = self.networks["encoder"](fake, training=True)
+        return {**super().generator_loss(real, fake), "code": ops.mean(code**2)}
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_add_loss_of_a_network_that_only_a_loss_calls(points, steps):
+    keras.utils.set_random_seed(0)
+    encoder = ActiveEncoder(keras.Input((2,)))
+    gan = CalledInTheLoss(SmallGenerator(4), SmallDiscriminator((2,)), {"encoder": encoder}, seed=0)
+    gan.compile(NonSaturating(), keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0), generator_steps=steps)
+    for count in (64, 32, 64):  # of another shape, so that it is traced anew
+        logs = take_step(gan, points[:count])
+        # The sum of squares divided by the number of samples, against the mean over three units.
+        assert logs["g_regularizers"] == pytest.approx(3 * logs["g_code"], rel=1e-4)
 
 
 def test_a_regularizer_pulls_its_weights(points):
@@ -276,8 +336,3 @@ def test_a_weight_that_no_loss_depends_on_stays(points):
     before = values(unused)
     take_step(gan, points)
     assert all(np.array_equal(a, b) for a, b in zip(before, values(unused), strict=True))
-
-
-@pytest.mark.once
-def test_the_backend_lists_every():
-    assert "every(count, step, function)" in backend.__doc__

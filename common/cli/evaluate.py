@@ -34,7 +34,7 @@ class EvaluateOptions:
 
     samples: Count = 10_000  # number of images to generate
     split: Literal["test", "validation", "train"] = "test"
-    """the split of the data to compare with; of data without a test split, test is the whole"""
+    """the split of the data to compare with; test means all images if there is no test split"""
     extractor: ExtractorName = None
     """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
     seed: Seed = 0  # random seed of the latents and the subsets
@@ -68,6 +68,8 @@ def evaluate_action(name, arguments):
     folder = options.run_folder or run_folder(name)
     generator = load_generator(folder / "generator.keras", name)
     config = read_config(folder / "config.json")
+    if options.split == "validation" and not config.get("validation"):
+        raise InputError(f"The run in {shown(folder)} held out no images for validation; use --split test.")
     evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
     sample = functools.partial(draw_samples, generator)
     latents, weights = load_latents(folder, generator), weights_of(folder)

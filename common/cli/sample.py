@@ -25,7 +25,7 @@ class SampleOptions:
 
     count: Count = 64  # number of images to generate
     of_class: Annotated[str | None, tyro.conf.arg(name="class")] = None
-    """for a conditional generator: the class to generate, by name or number; by default all, one per row"""
+    """for a conditional generator: the class to generate, by name or number; by default all, one row per class"""
     seed: Seed = 0  # random seed of the latents
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """a .png for a grid, or a folder for one file per image (00000.png …); by default a grid in the run folder"""
@@ -48,24 +48,33 @@ def sample_action(name, arguments):
     if options.out and not options.overwrite:
         refuse_existing(files)
     latents = load_latents(folder, generator)
-    labels, columns = labels_and_columns(latents, options, folder)
+    labels = wanted_labels(latents, options, folder)
     images = draw_samples(generator, latents.fixed(options.count, options.seed, labels))
     with writing_to(out):
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
-        sheets = [pictures.grid(images, columns)] if is_grid else [pictures.unscale(image) for image in images]
+        sheets = [sheet_of(images, labels)] if is_grid else [pictures.unscale(image) for image in images]
         for path, sheet in zip(files, sheets, strict=True):
             pictures.save_png(path, sheet)
     print(f"{options.count} samples in {shown(out)}")
 
 
-def labels_and_columns(latents, options, folder):
-    """Returns the classes to generate and the columns of the grid: a class a row, if all classes are asked for."""
+def wanted_labels(latents, options, folder):
+    """Returns the classes to generate, an integer array in ascending order; None for a generator without classes."""
     if not latents.class_count:
         if options.of_class is not None:
             raise InputError("--class needs a conditional generator, such as that of cgan; this one has no classes.")
-        return None, None
+        return None
     if options.of_class is not None:
-        number = class_number(options.of_class, class_names_of(folder))
-        return np.full(options.count, number, "int32"), None
-    columns = -(-options.count // latents.class_count)
-    return np.repeat(np.arange(latents.class_count, dtype="int32"), columns)[: options.count], columns
+        return np.full(options.count, class_number(options.of_class, class_names_of(folder)), "int32")
+    return np.sort(latents.labels(options.count))
+
+
+def sheet_of(images, labels):
+    """Returns a grid of samples; of several classes it has one row per class, filled up with white."""
+    counts = np.unique(labels, return_counts=True)[1] if labels is not None else [1]
+    if len(counts) == 1 or max(counts) == 1:
+        return pictures.grid(images)
+    rows = np.ones((len(counts), max(counts), *images.shape[1:]), images.dtype)
+    for row, part in zip(rows, np.split(images, np.cumsum(counts)[:-1]), strict=True):
+        row[: len(part)] = part
+    return pictures.grid(rows.reshape(-1, *images.shape[1:]), max(counts))

@@ -118,6 +118,12 @@ class Evaluator:
     as_compared = staticmethod(unscale)  # a generator's samples as what is compared; images unless overridden
 
     def __init__(self, extractor, real, data, split, seed=0, labels=None):
+        if len(real) <= metrics.NEIGHBOURS:
+            advice = "hold out more with --validation" if split == "validation" else "add images"
+            raise InputError(
+                f"Scores need more than {metrics.NEIGHBOURS} images on both sides, but of the {split} images there are "
+                f"{len(real)}; {advice}."
+            )
         self.extractor = extractor
         self.real = self._features(len(real), lambda rows: real[rows])
         self.labels = labels
@@ -198,7 +204,7 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
-    part = split if split == "validation" or images.has_splits(options) else "whole"
+    part = "whole" if split == "test" and not images.has_splits(options) else split
     extractor = extractors.load(name)
     labels = found.labels if found.class_names == extractor.class_names else None
     return Evaluator(extractor, found.images, described, part, seed, labels)

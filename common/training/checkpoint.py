@@ -10,7 +10,7 @@ from common.base.files import whole
 
 
 def variables(gan):
-    """Returns everything that training changes: networks, both optimizers, averages, states of random seeds.
+    """Returns everything that training changes: networks, optimizers, averages, states of random seeds.
 
     Keras' `save_weights` omits the random seeds, without which a resumed run would draw different noise. Further state,
     such as an image pool, belongs in a variable of the GAN and is then stored as well.

@@ -146,10 +146,11 @@ def refuse_uneven(batches, gan, count):
     """Raises an `InputError` if a batch cannot be divided equally among the devices."""
     parts = count * backend.hosts()[1]
     steps = max(gan.discriminator_steps, gan.generator_steps)
-    if any(size % (parts * steps) for size in batches.batch_sizes):
+    uneven = [size for size in batches.batch_sizes if size % (parts * steps)] if parts > 1 else []
+    if uneven:
         split = f", split into {steps} steps," if steps > 1 else ""
         raise InputError(
-            f"A batch of {batches.batch_size}{split} cannot be divided equally among {parts} devices; "
+            f"A batch of {uneven[0]}{split} cannot be divided equally among {parts} devices; "
             "choose another --batch-size, or another number of devices."
         )
 

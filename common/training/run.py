@@ -21,7 +21,7 @@ from common.base.files import whole
 from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
-from common.training import callbacks, checkpoint, devices
+from common.training import callbacks, checkpoint, devices, trained_run
 from common.training.trained_run import grids_of
 
 SPARE_BYTES = 50e6  # for sample grids, plots and logs
@@ -120,9 +120,13 @@ class Run:
             if key != "epochs" and before.get(key) != self.identity.get(key)
         ]
         if differing:
+            held_out = ""
+            if before.get("validation") != self.identity.get("validation"):
+                held_out = " (validation is the share of images that --evaluate-every holds out, or --validation)"
             raise InputError(
                 f"{self.folder} contains a run with another configuration ({'; '.join(differing)}): repeat its options "
-                "to continue it, start over with --restart (moves the old run aside), or choose another --run-folder."
+                f"to continue it{held_out}, start over with --restart (moves the old run aside), or choose another "
+                "--run-folder."
             )
 
     def _store(self):
@@ -151,7 +155,7 @@ class Run:
 
     # While training ---------------------------------------------------------------------------------------------
 
-    def fit(self, gan, batches, render=None, count=GRID_COUNT, draw=None, columns=None, show=None, controls=()):
+    def fit(self, gan, batches, *, render=None, count=GRID_COUNT, draw=None, columns=None, show=None, controls=()):
         """Calls `gan.fit` from the epoch after the last finished one, and writes into the run folder.
 
         - Before training: `config.json`, `data.png`, and `skipped.csv` if files were skipped (updated during training).
@@ -169,7 +173,7 @@ class Run:
                 of every batch.
             render: function from samples that are no images, such as points, to images in [-1, 1]; for the grid of an
                 epoch and for `data.png`.
-            count: integer, samples in the grid and in `data.png`.
+            count: integer, samples in the grid, if it has not one row per class, and in `data.png`.
             draw: function from the GAN to the images of the grid; by default the samples of fixed latents.
             show: function from the batches to the images of `data.png`; by default the first samples.
             columns, controls: see `callbacks`.
@@ -181,7 +185,8 @@ class Run:
         seed = getattr(self.config, "seed", 0)
         draw = draw or (lambda gan: render(gan.sample(latents_of(gan).grid(seed, count))))
         show = show or (lambda batches: render(first_images(batches, count)))
-        pictures.grid(draw(gan), columns)  # what is wrong with it is to be known before the first epoch
+        pictures.grid(draw(gan), columns)  # what is wrong with these is to be known before the first epoch
+        trained_run.facts_of(gan)
         devices.refuse_uneven(batches, gan, self.device_count)
         devices.refuse_differing("its data", batches.sizes)
         batches.shard = backend.hosts()
@@ -220,8 +225,8 @@ class Run:
         if rates and self.planned_epochs != self.config.epochs:
             print(
                 f"The learning rate followed a schedule over {self.planned_epochs} epochs, and now follows one over "
-                f"{self.config.epochs}: it goes on at {float(rates[0]):.2g}. This is a continued run, other than "
-                f"one of {self.config.epochs} epochs from the beginning; for that choose another --run-folder."
+                f"{self.config.epochs}: it goes on at {float(rates[0]):.2g}. The result differs from a run of "
+                f"{self.config.epochs} epochs from the beginning; for that choose another --run-folder."
             )
 
     def callbacks(self, batches, draw, columns=None, controls=()):

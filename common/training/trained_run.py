@@ -60,12 +60,17 @@ def store_networks(folder, gan):
         for name in names:
             with whole(folder / f"{name}.keras") as part:
                 plain(gan.networks[name]).save(part)
-    facts = {
-        "latents": latents.as_stored(gan.latents) if gan.latents else None,
-        "weights": kind_of_weights(gan),
-    }
     with whole(folder / "generator.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(facts_of(gan), indent=2) + "\n", encoding="utf-8")
+
+
+def facts_of(gan):
+    """Returns what `generator.json` says about the generator of a GAN.
+
+    Raises:
+        ValueError: if its `Latents` cannot be stored.
+    """
+    return {"latents": latents.as_stored(gan.latents) if gan.latents else None, "weights": kind_of_weights(gan)}
 
 
 def load_latents(folder, generator):
@@ -84,7 +89,7 @@ def load_latents(folder, generator):
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged ({error}); train one more epoch to rewrite it.") from error
     if found is None:
-        raise InputError(f"The generator of {shown(folder)} draws nothing from latents; it translates: see apply.")
+        raise InputError(f"The generator of {shown(folder)} is not fed latents; if it translates images, use apply.")
     return found
 
 
@@ -92,7 +97,8 @@ def weights_of(folder):
     """Returns "averaged" or "raw", which the weights in a run's `generator.keras` are."""
     path = folder / "generator.json"
     if path.exists():
-        return read_config(path).get("weights", "raw")
+        stored = read_config(path)
+        return stored.get("weights", "raw") if isinstance(stored, dict) else "raw"
     return "averaged" if read_config(folder / "config.json").get("ema") else "raw"  # a run of version 0.1.0
 
 

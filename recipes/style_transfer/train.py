@@ -102,7 +102,7 @@ class CycleGAN(GAN):
         (a, b), (fake_a, fake_b), (G, F) = real, fake, self.translators
         terms = super().generator_loss(real, fake)  # of both discriminators
         terms["cycle"] = l1_distance(a, F(fake_b)) + l1_distance(b, G(fake_a))
-        if self.loss_weights["g_identity"]:  # otherwise spare the two passes
+        if self.loss_weights.get("g_identity", 1.0):  # otherwise spare the two passes
             terms["identity"] = l1_distance(a, F(a)) + l1_distance(b, G(b))
         return terms
 
