@@ -16,6 +16,7 @@ MAX_FILES = 5_000_000
 MAX_BYTES = 200e9
 MAX_RATIO = 200  # extracted bytes per byte of the archive; images hardly compress
 SPARE_BYTES = 100e6  # allowed in addition, whatever the ratio
+MAX_HEADER = 1_000_000  # bytes of a long name or of other facts about a member of a tar
 
 
 def is_archive(path):
@@ -42,11 +43,43 @@ def extract(archive, folder):
         part.chmod(0o755)
         part.rename(folder)
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
-        raise InputError(f"{archive} is not a complete archive ({error}); fetch it again.") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[-1]  # of several ways to read it the last one
+        raise InputError(f"{archive} is not a complete archive ({reason}); fetch it again.") from error
     except OSError as error:
         raise InputError(f"{archive} cannot be extracted into {folder} ({error.strerror or error}).") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+class StrictTarInfo(tarfile.TarInfo):
+    """A member of a tar whose damaged headers are errors: Python takes one for the end of the archive."""
+
+    HEADERS = (
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    )
+
+    @classmethod
+    def fromtarfile(cls, tar):
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # a block of zeros
+            while block := tar.fileobj.read(1 << 20):
+                if block.strip(b"\0"):
+                    raise tarfile.ReadError("data after its end marker, or a zeroed header") from None
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"a bad header, or no end marker: {error}") from error
+
+    @classmethod
+    def frombuf(cls, *args):
+        member = super().frombuf(*args)
+        if member.type in cls.HEADERS and member.size > MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {member.size / 1e6:,.0f} MB")
+        return member
 
 
 class opened:  # noqa: N801 (reads as a verb)
@@ -54,7 +87,10 @@ class opened:  # noqa: N801 (reads as a verb)
 
     def __init__(self, archive):
         self.archive = archive
-        self.file = zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)  # noqa: SIM115
+        if zipfile.is_zipfile(archive):
+            self.file = zipfile.ZipFile(archive)
+        else:
+            self.file = tarfile.open(archive, tarinfo=StrictTarInfo)  # noqa: SIM115
 
     def __enter__(self):
         return self.of_zip() if isinstance(self.file, zipfile.ZipFile) else self.of_tar()

@@ -111,6 +111,46 @@ def test_damaged_archives(tmp_path, make, share):
     refused(archive, tmp_path, "is not a complete archive|cannot be extracted")
 
 
+def plain_tar(path, count=20):
+    """Returns a tar of one block of data a member, so that a header is at every other 512 bytes."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as file:
+        for index in range(count):
+            info = tarfile.TarInfo(f"{index}.txt")
+            info.size = 512
+            file.addfile(info, io.BytesIO(bytes([1 + index]) * 512))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: 5 * 1024] + b"x" * 100 + data[5 * 1024 + 100 :], "bad header"),
+        (lambda data: data[: 5 * 1024] + bytes(512) + data[5 * 1024 + 512 :], "zeroed header"),
+        (lambda data: data[: 5 * 1024], "no end marker"),
+        (lambda data: data[: 5 * 1024 + 100], "no end marker"),
+        (lambda data: data[: 20 * 1024], "no end marker"),
+    ],
+    ids=["damaged header", "zeroed header", "cut between members", "cut in a header", "without end marker"],
+)
+def test_a_damaged_tar_loses_no_file_in_silence(tmp_path, damage, words):
+    archive = plain_tar(tmp_path / "a.tar")
+    archives.extract(archive, tmp_path / "whole")
+    assert len(list((tmp_path / "whole").iterdir())) == 20
+    archive.write_bytes(damage(archive.read_bytes()))
+    refused(archive, tmp_path, f"is not a complete archive .*{words}")
+
+
+def test_a_tar_with_a_huge_name_takes_no_memory(tmp_path):
+    """Its header says three gigabytes, of which the first would be read."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 3_000_000_000
+    archive = tmp_path / "a.tar"
+    with archive.open("wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(3_000_001_024)  # sparse on the disk
+    refused(archive, tmp_path, "is not a complete archive .*a header of 3,000 MB")
+
+
 def test_encrypted_archive(tmp_path):
     archive = zipped(tmp_path / "a.zip", ("a", b"secret"))
     data = bytearray(archive.read_bytes())

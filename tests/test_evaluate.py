@@ -42,16 +42,17 @@ def test_scores_while_training_are_logged_and_the_best_epoch_is_kept(runs):
     with (runs / "scored" / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [math.isnan(float(row["frechet"])) for row in rows] == [True, False, True]
-    best = json.loads((runs / "scored" / "best_scores.json").read_text())
+    best = json.loads((runs / "scored" / "best" / "scores.json").read_text())
     assert best["scores"]["frechet"] == pytest.approx(float(rows[1]["frechet"]), rel=1e-4)
     assert best["protocol"]["fake_count"] == 5000
     assert (best["protocol"]["split"], best["protocol"]["real_count"]) == (
         "validation",
         1000,
     )  # of 10,000 to train with
-    assert (runs / "scored" / "best_generator.keras").stat().st_size > 1000
-    with np.load(runs / "scored" / "best_checkpoint.npz") as file:
+    with np.load(runs / "scored" / "best" / "checkpoint.npz") as file:
         assert file["epoch"] == 2
+    answer = call_recipe("vanilla", "sample", "--run-folder", runs / "scored" / "best")
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.once

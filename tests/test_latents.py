@@ -272,6 +272,23 @@ class PointsConfig:
 
 
 @pytest.mark.once
+def test_a_run_that_ended_by_patience_is_finished(small_gan, tmp_path, monkeypatch, capsys):
+    class Constant(OfPoints):
+        as_compared = staticmethod(np.ones_like)
+
+    def train(config, run):
+        batches = Batches(np.zeros((16, 2), "float32"), 8)
+        run.fit(small_gan(use_ema=True), batches, render=lambda points: np.zeros((1, 4, 4, 1)))
+
+    options = ["--epochs", "9", "--evaluate-every", "1", "--patience", "2", "--run-folder", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["points", *options])
+    for _ in range(2):
+        main(train, PointsConfig, "recipes.points", evaluator=lambda config, extractor: Constant())
+        assert len(list((tmp_path / "run" / "samples").iterdir())) == 3
+    assert "is finished: 3 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.once
 def test_a_recipe_brings_a_scorer_of_its_own(small_gan, tmp_path, monkeypatch):
     def train(config, run):
         run.fit(
@@ -282,9 +299,9 @@ def test_a_recipe_brings_a_scorer_of_its_own(small_gan, tmp_path, monkeypatch):
 
     monkeypatch.setattr("sys.argv", ["points", "--evaluate-every", "1", "--run-folder", str(tmp_path / "run")])
     main(train, PointsConfig, "recipes.points", evaluator=lambda config, extractor: OfPoints())
-    scores = Scores.read(tmp_path / "run" / "best_scores.json")
+    scores = Scores.read(tmp_path / "run" / "best" / "scores.json")
     assert (scores.protocol.data, scores.protocol.generator) == ("points", "averaged")
-    assert (tmp_path / "run" / "best_generator.keras").exists()
+    assert (tmp_path / "run" / "best" / "generator.keras").exists()
 
 
 def test_weights_are_called_averaged_if_the_optimizer_averages(points, tmp_path):

@@ -73,6 +73,30 @@ def test_python_too_old(tmp_path):
     assert is_one_sentence(answer, "Python 3.11, 3.12 or 3.13 is needed, found: Python 3.9.2")
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (b"def build(:\n    pass\n", "line 1 of train.py: invalid syntax"),
+        (b"x = 1\nif x:\n", "line 2 of train.py: expected an indented block"),
+        (b'"""\xff\xfe"""', "train.py cannot be read"),
+        (b"x = 1\0", "null bytes"),
+    ],
+)
+def test_a_broken_recipe_stops_no_other(tmp_path, monkeypatch, source, words):
+    shutil.copytree(PROJECT / "recipes" / "vanilla", tmp_path / "vanilla")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "train.py").write_bytes(source)
+    monkeypatch.setattr(launcher, "RECIPES", tmp_path)
+    monkeypatch.setattr(launcher, "PROJECT", tmp_path.parent)
+    (line,) = (line for line in launcher.table().splitlines() if line.startswith("mine"))
+    assert "broken: " in line
+    assert words in line
+    assert "Image generation with two fully connected networks" in launcher.table()
+    with pytest.raises(InputError, match=f"The recipe mine cannot run: .*{words}"):
+        launcher.launch(["mine"])
+    launcher.new(["another", "--from", "vanilla"])
+
+
 def test_link_to_the_script_and_another_folder(tmp_path):
     answer = subprocess.run([PROJECT / "run_recipe.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "dcgan" in answer.stdout

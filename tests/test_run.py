@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from common.base.files import whole
 from common.base.ranges import Count, Rate, Share, check_ranges
 from common.losses import NonSaturating
 from common.schedules import ConstantThenLinear
+from common.scoring.evaluator import Protocol, Scores
 from common.training import callbacks, run
 from common.training.run import Run
 from data_prep.batches import Batches
@@ -265,6 +267,60 @@ def test_early_stopping_also_in_a_resumed_run(small_gan, tmp_path):
     assert again.is_finished
     assert again.finished_epochs == 5
     assert next(distances) == 1.0  # not evaluated
+
+
+class Killed(BaseException):
+    """In the place of a signal that ends the process."""
+
+
+@pytest.mark.parametrize("moment", range(12))
+@pytest.mark.once
+def test_the_best_epoch_survives_whatever_interrupts_its_keeping(tmp_path, monkeypatch, moment):
+    """Killed before any of the writes, or before the first one: resumed, the folder holds one whole epoch, the best."""
+
+    def finish_epoch(epoch, frechet):
+        for name in ("generator.keras", "generator.json", "checkpoint.npz", "config.json"):
+            (tmp_path / name).write_text(f"{name} of {epoch}")
+        Scores({"frechet": frechet}, PROTOCOL).write(tmp_path / "scores.json")
+        rows = [f"{epoch},{frechet}" for epoch, frechet in enumerate(DISTANCES[:epoch], 1)]
+        (tmp_path / "log.csv").write_text("epoch,frechet\n" + "\n".join(rows) + "\n")
+
+    def killing(function, calls=[0]):  # noqa: B006 (shared by all)
+        def called(*args, **kwargs):
+            if calls[0] == moment:
+                raise Killed
+            calls[0] += 1
+            return function(*args, **kwargs)
+
+        return called
+
+    finish_epoch(1, DISTANCES[0])
+    callbacks.keep_best(tmp_path)
+    finish_epoch(2, DISTANCES[1])
+    with monkeypatch.context() as patched, contextlib.suppress(Killed):
+        patched.setattr(callbacks.shutil, "copyfile", killing(callbacks.shutil.copyfile))
+        patched.setattr(callbacks, "flush", killing(callbacks.flush))
+        patched.setattr(Path, "rename", killing(Path.rename))
+        callbacks.keep_best(tmp_path)
+    callbacks.repair_best(tmp_path, epoch=2)
+    kept = {path.name: path.read_text() for path in (tmp_path / "best").iterdir()}
+    assert json.loads(kept.pop("scores.json"))["scores"]["frechet"] == DISTANCES[1]
+    assert set(kept.values()) == {f"{name} of 2" for name in kept}
+    assert not list(tmp_path.glob(".*-best"))
+
+
+DISTANCES = (8.0, 5.0)
+PROTOCOL = Protocol("none", "", "points", "validation", 9, 9, "none", "any", 0, "raw")
+
+
+@pytest.mark.once
+def test_scores_of_an_unfinished_epoch_or_of_evaluate_are_not_kept(tmp_path):
+    for name in ("generator.keras", *callbacks.KEPT):
+        (tmp_path / name).write_text("")
+    (tmp_path / "log.csv").write_text("epoch,frechet\n1,8.0\n")
+    Scores({"frechet": 3.0}, PROTOCOL).write(tmp_path / "scores.json")
+    callbacks.repair_best(tmp_path, epoch=1)
+    assert not (tmp_path / "best").exists()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,11 +98,11 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
     with devices.ending_together(), devices.own_folder(options.run_folder or run_folder(name)) as folder:
         count = devices.device_count(options.spread)
         with contextlib.closing(Run(folder, name, config, options.restart, options.tensorboard)) as run:
+            run.patience = options.patience
             if run.is_finished:
                 done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."
                 print(f"{done} Train longer with --epochs, or start over with --restart.")
                 return
-            run.patience = options.patience
             run.device_count = count
             if options.evaluate_every:
                 # Loaded before `train` sets the seed, so that building it does not shift the random numbers.

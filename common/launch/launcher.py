@@ -33,9 +33,23 @@ class Recipe(NamedTuple):
 
 
 def describe(name):
+    error = broken_at(RECIPES / name / "train.py")
+    if error:
+        return Recipe(name, f"broken: {error}", "", "")
     docstring = ast.get_docstring(ast.parse((RECIPES / name / "train.py").read_text("utf-8"))) or ""
     facts = dict(re.findall(r"^(Paper|Minutes): (.+)$", docstring, re.MULTILINE))
     return Recipe(name, docstring.split("\n")[0], facts.get("Paper", ""), facts.get("Minutes", ""))
+
+
+def broken_at(path):
+    """Returns the place and the kind of a syntax error in a file, as text; None if there is none."""
+    try:
+        ast.parse(path.read_text("utf-8"))
+    except SyntaxError as error:
+        return f"line {error.lineno} of {path.name}: {error.msg}"
+    except (ValueError, OSError, RecursionError, MemoryError) as error:  # of the parser; among them: not UTF-8
+        return f"{path.name} cannot be read: {error}"
+    return None
 
 
 def recipes():
@@ -85,6 +99,7 @@ def launch(arguments):
     names = [recipe.name for recipe in recipes()]
     if name not in [*names, *COMMANDS]:
         raise InputError(f"There is no recipe {name!r}{nearest(name, [*names, *COMMANDS, 'new'])}")
+    refuse_broken(name)
     backend = chosen_backend(rest)
     if engine:
         container.launch(engine, arguments, backend)
@@ -102,6 +117,14 @@ def launch(arguments):
     python = str(environment.PYTHON)
     module = ["common.cli.evaluate", name] if name in COMMANDS else [f"recipes.{name}.train"]
     os.execv(python, [python, "-P", "-m", *module, *rest])
+
+
+def refuse_broken(name):
+    """Raises an `InputError` if a file of a recipe has a syntax error."""
+    for path in sorted((RECIPES / name).glob("*.py")):
+        error = broken_at(path)
+        if error:
+            raise InputError(f"The recipe {name} cannot run: {error}; correct {path.relative_to(PROJECT)}.")
 
 
 def chosen_backend(arguments):

@@ -13,11 +13,13 @@ import numpy as np
 from common.averages import kind_of_weights
 from common.base import pictures
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import flush, whole
 from common.latents import latents_of
 from common.scoring.evaluator import Scores, score_generator
 from common.training import checkpoint, trained_run
 from data_prep.skipped import write_skipped
+
+KEPT = ("generator.json", "checkpoint.npz", "config.json", "scores.json")  # of the best epoch, beside its networks
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
@@ -209,10 +211,10 @@ class Evaluate(keras.callbacks.Callback):
 
 
 class Best(keras.callbacks.Callback):
-    """Keeps the generator and the state of the epoch with the lowest Fréchet distance. Must come after `Checkpoint`.
+    """Keeps the epoch with the lowest Fréchet distance. Must come after `Checkpoint`.
 
     Args:
-        folder: path of the run; gets `best_generator.keras`, `best_checkpoint.npz` and `best_scores.json`.
+        folder: path of the run; gets the folder `best`: see `keep_best`.
     """
 
     def __init__(self, folder):
@@ -220,19 +222,52 @@ class Best(keras.callbacks.Callback):
         self.folder = folder
 
     def on_epoch_end(self, epoch, logs=None):
-        if "frechet" not in logs or not self._is_better(Scores.read(self.folder / "scores.json")):
-            return
-        for name in ("generator.keras", "checkpoint.npz", "scores.json"):
-            with whole(self.folder / f"best_{name}") as part:
-                shutil.copyfile(self.folder / name, part)
+        if "frechet" in logs and is_best(self.folder):
+            keep_best(self.folder)
 
-    def _is_better(self, scores):
-        path = self.folder / "best_scores.json"
-        if not path.exists():
-            return True
-        best = Scores.read(path)
-        # Scores of different protocols, such as different extractors, cannot be compared.
-        return scores.protocol != best.protocol or scores.values["frechet"] < best.values["frechet"]
+
+def is_best(folder):
+    """Returns whether the latest scores of a run are better than those of its best epoch, if there is one."""
+    if not (folder / "best" / "scores.json").exists():
+        return True
+    scores, best = (Scores.read(path / "scores.json") for path in (folder, folder / "best"))
+    # Scores of different protocols, such as different extractors, cannot be compared.
+    return scores.protocol != best.protocol or scores.values["frechet"] < best.values["frechet"]
+
+
+def keep_best(folder):
+    """Copies the files of the last finished epoch into the folder `best`, all of them or none.
+
+    It is a run folder of its own, for `sample --run-folder runs/mine/best`.
+    """
+    best, part, old = (folder / name for name in ("best", ".part-best", ".old-best"))
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    for path in (*folder.glob("*.keras"), *map(folder.joinpath, KEPT)):
+        shutil.copyfile(path, part / path.name)
+        flush(part / path.name)
+    flush(part)
+    if best.exists():
+        best.rename(old)
+    part.rename(best)
+    flush(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def repair_best(folder, epoch):
+    """Completes what an interrupted `keep_best` has left undone, or not begun, after so many finished epochs."""
+    best, part, old = (folder / name for name in ("best", ".part-best", ".old-best"))
+    shutil.rmtree(part, ignore_errors=True)
+    if old.exists() and not best.exists():
+        old.rename(best)
+    shutil.rmtree(old, ignore_errors=True)
+    scored = [row.get("frechet", math.nan) for row in read_log(folder / "log.csv") if row["epoch"] == epoch]
+    if not scored or math.isnan(scored[0]) or not (folder / "scores.json").exists():
+        return
+    latest = Scores.read(folder / "scores.json").values.get("frechet", math.nan)
+    # The scores may be of the next epoch, which was not finished, or of the action evaluate.
+    if f"{latest:.6g}" == f"{scored[0]:.6g}" and is_best(folder):
+        keep_best(folder)
 
 
 class StopWithoutProgress(keras.callbacks.Callback):

@@ -25,7 +25,7 @@ from common.training import callbacks, checkpoint, devices, trained_run
 from common.training.trained_run import grids_of
 
 SPARE_BYTES = 50e6  # for sample grids, plots and logs
-CONTINUED_FROM = ("config.json", "checkpoint.npz", "log.csv", "scores.json", "best_scores.json")
+CONTINUED_FROM = ("config.json", "checkpoint.npz", "log.csv", "scores.json")
 
 
 class Run:
@@ -161,8 +161,7 @@ class Run:
         - Before training: `config.json`, `data.png`, and `skipped.csv` if files were skipped (updated during training).
         - After every epoch: `samples/epoch_*.png`, `losses.png`, `log.csv`, `checkpoint.npz`, `generator.keras` and
           `generator.json`, what it is fed.
-        - With `--evaluate-every`: `scores.json`, and `best_generator.keras`, `best_checkpoint.npz` and
-          `best_scores.json` of the best epoch.
+        - With `--evaluate-every`: `scores.json`, and the folder `best` with the files of the best epoch.
         - With `--tensorboard`: `tensorboard/`.
 
         After training, `finish` writes `training.gif` and `README.md`.
@@ -215,6 +214,8 @@ class Run:
         if self.is_new:
             return 0
         epoch = checkpoint.load(self.checkpoint, gan)
+        if self.evaluation:
+            callbacks.repair_best(self.folder, epoch)
         print(f"Continuing {shown(self.folder)} after epoch {epoch}.")
         self._tell_of_schedules(gan)
         return epoch
