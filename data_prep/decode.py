@@ -1,6 +1,8 @@
 """Decodes an image file to an array: the usual formats, bit depths and orientations, or the reason for a failure."""
 
+import contextlib
 import io
+import threading
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,9 @@ FORMATS = {
 }
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a gigabyte in RGB
+STRIP = 4_000_000  # pixels that are converted at a time, since a step takes many times the memory of the image
+LARGE = 16_000_000  # pixels of an image that is decoded while no other large one is, whatever the number of threads
+ONE_LARGE = threading.Lock()
 
 cv2.setNumThreads(1)  # images are decoded in parallel; threads within one image would only compete
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # `UnusableError` reports damage
@@ -101,12 +106,13 @@ def read(path, size=None, fit="crop", channels=None):
 def decode(data, size=None, fit="crop", channels=None):
     """Returns the image in the bytes of a file: see `read`."""
     header = read_header(io.BytesIO(data))
-    image = with_opencv(data, header, size) if header.is_plain else None
-    if image is None:
-        image = with_pillow(data)
-    image = with_channels(image, channels or header.channels)
-    if size:
-        image = resize(image, size, fit)
+    with ONE_LARGE if header.width * header.height > LARGE else contextlib.nullcontext():
+        image = with_opencv(data, header, size) if header.is_plain else None
+        if image is None:
+            image = with_pillow(data)
+        image = with_channels(image, channels or header.channels)
+        if size:
+            image = resize(image, size, fit)
     if (image == image[:1, :1]).all():
         raise UnusableError("is blank: all pixels are equal")
     return image
@@ -133,20 +139,35 @@ def with_opencv(data, header, size):
 def with_pillow(data):
     """Returns an image of any mode as 8-bit grey or RGB: keeps the upper 8 of 16 bits, makes transparency white."""
     try:
-        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as file:
-            image = ImageOps.exif_transpose(file)
+        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
+            ImageOps.exif_transpose(image, in_place=True)
             if image.mode == "F" or image.mode.startswith("I"):
                 return from_deep(np.asarray(image))[..., np.newaxis]
-            grey = image.mode in ("1", "L", "LA")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            array = np.asarray(image.convert("L" if grey else "RGB"))
-            return array[..., np.newaxis] if grey else array
+            mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+            array = np.empty((image.height, image.width, len(mode)), np.uint8)
+            for rows in strips(image.height, image.width):
+                part = image.crop((0, rows.start, image.width, rows.stop))
+                array[rows] = np.asarray(on_white(part).convert(mode)).reshape(array[rows].shape)
+            return array
     except UnusableError:
         raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
         raise UnusableError(f"is cut short or damaged: {error}") from error
+
+
+def strips(height, width):
+    """Yields slices of the rows of an image, of about `STRIP` pixels each."""
+    count = max(1, STRIP // width)
+    for top in range(0, height, count):
+        yield slice(top, min(top + count, height))
+
+
+def on_white(image):
+    """Returns an image of Pillow with white in the place of transparent pixels."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 def from_deep(array, low=None, high=None):
@@ -156,7 +177,10 @@ def from_deep(array, low=None, high=None):
         raise UnusableError(f"has values from {low:g} to {high:g}; 8 or 16 bits, or 0 to 1, are expected")
     is_float = array.dtype.kind == "f"
     scale = 255 if is_float and high <= 1 else 1 if is_float and high <= 255 else 1 / 257
-    return np.rint(array.astype(np.float64) * scale).astype(np.uint8)
+    result = np.empty(array.shape, np.uint8)
+    for rows in strips(len(array), array[:1].size):
+        result[rows] = np.rint(array[rows].astype(np.float64) * scale)
+    return result
 
 
 def with_channels(image, channels):
@@ -179,6 +203,9 @@ def resize(image, size, fit="crop"):
     height, width = image.shape[:2]
     if (height, width) == tuple(size):
         return image
+    if fit == "crop" and max(size[0] * width, size[1] * height) > 4 * min(size[0] * width, size[1] * height):
+        # Of a very long image the whole would be enlarged, before most of it is cropped.
+        return resize(centre(image, size), size, "stretch")
     if fit == "stretch":
         inner = tuple(size)
     else:
@@ -197,6 +224,15 @@ def resize(image, size, fit="crop"):
         canvas[top : top + inner[0], left : left + inner[1]] = resized
         return canvas
     return resized
+
+
+def centre(image, size):
+    """Returns the largest part around the centre of an image that has the aspect ratio of a size."""
+    height, width = image.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    kept = [max(1, round(side * scale)) for side in size]
+    top, left = (height - kept[0]) // 2, (width - kept[1]) // 2
+    return image[top : top + kept[0], left : left + kept[1]]
 
 
 def border_colour(image):

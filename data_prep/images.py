@@ -50,6 +50,7 @@ class ImageOptions:
         return composed(self.augment)
 
 
+MAX_SIDE = 4096  # of the images that networks see
 BALANCE = {"sampling": balance.EqualShares, "cap": balance.Capped}
 AUGMENTATIONS = {
     "flip": augment.Flip,
@@ -210,8 +211,10 @@ def parse_size(text):
     match = re.fullmatch(r"([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?", text)
     if not match:
         raise InputError(f"--size must be pixels such as 64, or 96x48 (width x height), but is {text!r}.")
-    width, height = match[1], match[2] or match[1]
-    return int(height), int(width)
+    width, height = int(match[1]), int(match[2] or match[1])
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"--size must be at most {MAX_SIDE} pixels, but is {text}.")
+    return height, width
 
 
 def class_numbers(wanted, class_names):

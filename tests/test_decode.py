@@ -1,6 +1,8 @@
 """Decoding of image files of all formats, modes and bit depths."""
 
 import io
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from data_prep import decode
 from data_prep.decode import UnusableError
+from tests.conftest import PROJECT
 from tests.files import bomb, encoded, picture
 
 pytestmark = pytest.mark.once
@@ -205,3 +208,53 @@ def test_unreadable_file(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", denied)  # because the tests may run as root, who can read everything
     with pytest.raises(UnusableError, match="cannot be read: Permission denied"):
         decode.read(tmp_path / "secret.png")
+
+
+MEMORY = """
+import contextlib, resource, sys, threading
+from data_prep import decode
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def attempt(data):
+    with contextlib.suppress(decode.UnusableError):  # the centre of the line is blank
+        decode.decode(data, (28, 28))
+
+data = open(sys.argv[1], "rb").read()
+before = peak()
+threads = [threading.Thread(target=attempt, args=[data]) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["long", "16 bits", "transparent"])
+def test_no_image_takes_a_gigabyte(tmp_path, kind):
+    """In two threads: a line of a million pixels, and the largest images that are read."""
+    path = tmp_path / "image.png"
+    side = 9400
+    if kind == "long":
+        Image.fromarray((np.arange(1_000_000) % 251).astype("uint8")[:, np.newaxis]).save(path)
+    elif kind == "16 bits":
+        Image.fromarray(np.tile((np.arange(side) * 6).astype("uint16"), (side, 1))).save(path, compress_level=1)
+    else:
+        ramp = (np.arange(side) % 251).astype("uint8")[:, np.newaxis, np.newaxis]
+        Image.fromarray(np.tile(ramp, (1, side, 4))).save(path, compress_level=1)
+    answer = subprocess.run(
+        [sys.executable, "-c", MEMORY, path], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "Error" not in answer.stderr
+    assert float(answer.stdout) < 1000
+
+
+def test_a_long_image_keeps_its_centre():
+    image = np.zeros((4, 400, 1), "uint8")
+    image[:, 198:202] = np.arange(16).reshape(4, 4, 1)
+    assert np.array_equal(decode.resize(image, (4, 4)), image[:, 198:202])
+    assert decode.resize(image.repeat(3, axis=2), (8, 6)).shape == (8, 6, 3)

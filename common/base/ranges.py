@@ -23,11 +23,13 @@ class Range:
         return above and value < self.high  # false for NaN
 
     def __str__(self):
-        low = f"{'at least' if self.includes_low else 'above'} {self.low:g}"
-        return low if self.high == math.inf else f"{low} and below {self.high:g}"
+        low = f"{'at least' if self.includes_low else 'above'} {self.low:,}"
+        return low if self.high == math.inf else f"{low} and below {self.high:,}"
 
 
-Count = Annotated[int, Range(1)]
+# The upper ends are far above whatever trains, and below what fills the memory before it fails.
+Count = Annotated[int, Range(1, 10_000_000)]
+Width = Annotated[int, Range(1, 20_000)]  # of a layer: units, filters
 Seed = Annotated[int, Range(0, 2**31)]
 Rate = Annotated[float, Range(0, includes_low=False)]
 Share = Annotated[float, Range(0, 1)]  # a fraction, such as the momentum of a moving average

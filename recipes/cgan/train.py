@@ -12,7 +12,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.gan import GAN, count_of
 from common.losses import NonSaturating
@@ -29,9 +29,9 @@ class Config:
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     condition: Literal["projection", "concatenation"] = "projection"  # how the discriminator receives the label
-    embedding_dim: Count = 50  # length of the vector that a label is embedded in
-    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
-    latent_dim: Count = 100  # length of a latent vector
+    embedding_dim: Width = 50  # length of the vector that a label is embedded in
+    filters: Width = 32  # of the layer next to the image; doubled with every downsampling
+    latent_dim: Width = 100  # length of a latent vector
     ema: Share = 0.998  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
 

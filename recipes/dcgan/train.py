@@ -11,7 +11,7 @@ import dataclasses
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.controls import ControlOptions
 from common.gan import GAN
@@ -30,8 +30,8 @@ class Config:
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam; training oscillates at 0.9, says the paper
-    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
-    latent_dim: Count = 100  # length of a latent vector
+    filters: Width = 32  # of the layer next to the image; doubled with every downsampling
+    latent_dim: Width = 100  # length of a latent vector
     ema: Share = 0.998  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
 

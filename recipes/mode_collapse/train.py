@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from common import losses
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.gan import GAN
 from common.networks import Discriminator, Generator
@@ -30,8 +30,8 @@ class Config:
     epochs: Count = 36  # of 250 training steps each
     batch_size: Count = 256  # points in a step
     learning_rate: Rate = 4e-3  # of both networks at the beginning; decays to 0 along a cosine
-    units: Count = 128  # of a hidden layer
-    latent_dim: Count = 2  # length of a latent vector
+    units: Width = 128  # of a hidden layer
+    latent_dim: Width = 2  # length of a latent vector
     ema: Share = 0.999  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the data
 

@@ -11,7 +11,7 @@ import dataclasses
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Share, Weight
+from common.base.ranges import Count, Rate, Seed, Share, Weight, Width
 from common.cli.apply import apply_action
 from common.cli.main import main
 from common.gan import GAN
@@ -31,7 +31,7 @@ class Config:
     learning_rate: Rate = 2e-4  # of both networks
     adversarial: Weight = 1.0  # weight of the adversarial term in G's loss; 0 trains the U-Net on the distance alone
     distance: Weight = 100.0  # weight of the L1 distance to the target in G's loss
-    filters: Count = 32  # of the layer next to the image; doubled with every downsampling, up to 512
+    filters: Width = 32  # of the layer next to the image; doubled with every downsampling, up to 512
     dropout: Share = 0.5  # of the features in the decoder: the noise of G, at test time too
     seed: Seed = 0  # of weights, noise and the order of the data
 

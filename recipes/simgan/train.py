@@ -11,7 +11,7 @@ import dataclasses
 import keras
 from keras import layers, ops
 
-from common.base.ranges import Count, Rate, Seed, Weight
+from common.base.ranges import Count, Rate, Seed, Weight, Width
 from common.cli.apply import apply_action
 from common.cli.main import main
 from common.gan import GAN
@@ -35,7 +35,7 @@ class Config:
     transform: data.Transform = "pixels"  # the features ψ in which self-regularization compares
     steps: tuple[Count, Count] = (2, 1)  # updates of R and of D in a training step: the paper's K_g and K_d
     pretraining: tuple[Count, Count] = (3, 1)  # passes of R alone, then of D alone, before the adversarial training
-    filters: Count = 32  # of the refiner
+    filters: Width = 32  # of the refiner
     seed: Seed = 0  # of weights, image pool and the order of the data
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.gan import GAN
 from common.losses import NonSaturating, RelativisticPairing
@@ -30,8 +30,8 @@ class Config:
     epochs: Count = 60  # of 12,800 images each
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
-    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
-    latent_dim: Count = 100  # length of a latent vector
+    filters: Width = 32  # of the layer next to the image; doubled with every downsampling
+    latent_dim: Width = 100  # length of a latent vector
     ema: Share = 0.999  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the data
 

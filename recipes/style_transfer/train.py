@@ -11,7 +11,7 @@ import dataclasses
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Weight
+from common.base.ranges import Count, Rate, Seed, Weight, Width
 from common.cli.main import main
 from common.gan import GAN
 from common.image_pool import ImagePool
@@ -32,8 +32,8 @@ class Config:
     learning_rate: Rate = 2e-4  # of all networks; decays linearly to 0 in the second half
     cycle: Weight = 10.0  # weight of the cycle consistency loss
     identity: Weight = 5.0  # weight of the identity loss
-    filters: Count = 16  # of the layer next to the image
-    blocks: Count = 4  # residual blocks in the middle of a generator
+    filters: Width = 16  # of the layer next to the image
+    blocks: Width = 4  # residual blocks in the middle of a generator
     seed: Seed = 0  # of weights, image pools and the order of the data
 
 

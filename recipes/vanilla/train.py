@@ -12,7 +12,7 @@ import math
 import keras
 from keras import layers
 
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.gan import GAN
 from common.losses import NonSaturating
@@ -29,8 +29,8 @@ class Config:
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam, the momentum of its mean
-    units: Count = 512  # width of the hidden layers
-    latent_dim: Count = 100  # length of a latent vector
+    units: Width = 512  # width of the hidden layers
+    latent_dim: Width = 100  # length of a latent vector
     ema: Share = 0.999  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
 

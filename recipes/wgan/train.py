@@ -12,7 +12,7 @@ from typing import Literal
 import keras
 from keras import layers, ops
 
-from common.base.ranges import Count, Rate, Seed, Share
+from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.gan import GAN
 from common.losses import Wasserstein
@@ -31,8 +31,8 @@ class Config:
     critic_steps: Count = 5  # updates of the critic in a training step, each on fresh images
     lipschitz: Literal["penalty", "clip"] = "penalty"  # how the critic is kept Lipschitz
     learning_rate: Rate = 5e-4  # of both networks
-    filters: Count = 32  # of the layer next to the image; doubled with every downsampling
-    latent_dim: Count = 100  # length of a latent vector
+    filters: Width = 32  # of the layer next to the image; doubled with every downsampling
+    latent_dim: Width = 100  # length of a latent vector
     ema: Share = 0.99  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
 
