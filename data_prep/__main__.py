@@ -14,16 +14,18 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.base.errors import InputError
+from common.base.errors import InputError, in_sentences
 from common.launch import environment
 
 if importlib.util.find_spec("imagehash") is None:  # the packages are missing: restart in the project's environment
     try:
-        environment.ensure([])
+        with in_sentences():
+            environment.ensure([])
     except InputError as error:
-        sys.exit(f"Error: {error}")
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
     os.environ["PYTHONPATH"] = str(environment.PROJECT)
-    os.execv(environment.PYTHON, [environment.PYTHON, "-m", "data_prep", *sys.argv[1:]])
+    os.execv(environment.PYTHON, [environment.PYTHON, "-P", "-m", "data_prep", *sys.argv[1:]])
 
 import tyro
 
@@ -110,7 +112,8 @@ def main(arguments):
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        with in_sentences():
+            main(sys.argv[1:])
     except InputError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:

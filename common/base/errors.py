@@ -1,4 +1,9 @@
-"""The error that a user sees as one sentence instead of a traceback."""
+"""The error that a user sees as one sentence instead of a traceback, and what turns errors of the system into it."""
+
+import contextlib
+import errno
+import os
+import sys
 
 
 class InputError(ValueError):
@@ -7,3 +12,50 @@ class InputError(ValueError):
     The command line prints it as one line and exits with code 2; code that imports the project can catch it as a
     `ValueError`.
     """
+
+
+ADVICE = {
+    errno.ENOSPC: "make room on the disk, or choose another folder",
+    errno.EDQUOT: "make room on the disk, or choose another folder",
+    errno.EACCES: "choose a folder that can be read and written",
+    errno.EPERM: "choose a folder that can be read and written",
+    errno.EROFS: "choose a folder that can be read and written",
+    errno.ENAMETOOLONG: "use a shorter path",
+    errno.ENOENT: "check the path; it may have been removed meanwhile",
+}
+
+
+@contextlib.contextmanager
+def in_sentences():
+    """Turns errors of the system within it (disk, memory, encoding) into an `InputError`, for the command lines.
+
+    The output may go to a program that stops reading, such as `head`, and may not be able to show every character.
+    With GAN_COOKBOOK_TRACEBACK=1 the traceback is shown.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        sys.exit(141)  # as a program that SIGPIPE ended
+    except (OSError, MemoryError, RecursionError, UnicodeError) as error:
+        if os.environ.get("GAN_COOKBOOK_TRACEBACK"):
+            raise
+        raise InputError(sentence_of(error)) from error
+
+
+def sentence_of(error):
+    """Returns an error of the system as a sentence.
+
+    >>> sentence_of(OSError(errno.ENOSPC, "No space left on device", "runs/log.csv"))
+    'runs/log.csv: No space left on device; make room on the disk, or choose another folder.'
+    """
+    if isinstance(error, MemoryError):
+        return "The memory is not sufficient; use a smaller --size, --batch-size or network."
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}; {ADVICE.get(error.errno, 'check the path and the disk')}."
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}; with GAN_COOKBOOK_TRACEBACK=1 the place is shown."

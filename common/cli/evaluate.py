@@ -17,7 +17,7 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 import tyro
 
 from common.base.arguments import fail, parse
-from common.base.errors import InputError
+from common.base.errors import InputError, in_sentences
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
@@ -79,8 +79,9 @@ def evaluate_action(name, arguments):
 
 def report_scores(scores, folder, head):
     """Stores scores in the folder of a run, and prints them under a headline."""
+    print(f"{head}\n{scores.text()}")  # first, since it took minutes to compute them
     scores.write(folder / "scores.json")
-    print(f"{head}\n{scores.text()}\nStored in {shown(folder / 'scores.json')}")
+    print(f"Stored in {shown(folder / 'scores.json')}")
 
 
 def evaluate_folders(arguments):
@@ -123,7 +124,8 @@ if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv):
         sys.exit(print(__doc__))
     try:
-        {"evaluate": evaluate_folders, "compare": compare_runs}[sys.argv[1]](sys.argv[2:])
+        with in_sentences():
+            {"evaluate": evaluate_folders, "compare": compare_runs}[sys.argv[1]](sys.argv[2:])
     except InputError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:

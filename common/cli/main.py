@@ -11,7 +11,7 @@ import keras
 import tyro
 
 from common.base.arguments import fail, parse
-from common.base.errors import InputError
+from common.base.errors import InputError, in_sentences
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
@@ -51,7 +51,7 @@ class RunOptions:
 def main(train, config_class, package, actions=None, evaluator=evaluator_in_training):
     """Runs `train` or an action, as given on the command line. Called at the end of a recipe's `train.py`.
 
-    An `InputError` ends the program with one sentence and exit code 2; Ctrl-C with exit code 130.
+    An `InputError`, or an error of the system, ends the program with one sentence and exit code 2; Ctrl-C with 130.
 
     Args:
         train: function `(config, run)`.
@@ -67,15 +67,16 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
     actions = {action: function for action, function in actions.items() if function}
     arguments = sys.argv[1:]
     try:
-        action = arguments[0] if arguments and not arguments[0].startswith("-") else None
-        if action is None:
-            train_run(name, train, config_class, arguments, actions, evaluator)
-        elif action in actions:
-            actions[action](name, arguments[1:])
-        else:
-            raise InputError(
-                f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
-            )
+        with in_sentences():
+            action = arguments[0] if arguments and not arguments[0].startswith("-") else None
+            if action is None:
+                train_run(name, train, config_class, arguments, actions, evaluator)
+            elif action in actions:
+                actions[action](name, arguments[1:])
+            else:
+                raise InputError(
+                    f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
+                )
     except InputError as error:
         devices.end(fail(error))
     except KeyboardInterrupt:

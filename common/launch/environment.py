@@ -17,7 +17,7 @@ import sys
 import time
 import tomllib
 
-from common.base.errors import InputError
+from common.base.errors import InputError, in_sentences
 from common.base.paths import PROJECT, named_by
 
 VENV = named_by("GAN_COOKBOOK_VENV", PROJECT / ".venv")
@@ -192,7 +192,8 @@ def main(arguments):
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        with in_sentences():
+            sys.exit(main(sys.argv[1:]))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import NamedTuple
 
-from common.base.errors import InputError
+from common.base.errors import InputError, in_sentences
 from common.base.paths import PROJECT
 from common.launch import container, environment
 
@@ -176,7 +176,8 @@ def main(arguments):
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1:])
+        with in_sentences():
+            main(sys.argv[1:])
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
