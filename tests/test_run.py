@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 import signal
 from pathlib import Path
@@ -28,6 +29,15 @@ class Config:
     seed: int = 0
     width: Share = 0.5  # not used
     rate: Rate = 1.0  # not used
+
+
+def npy():
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    return file.getvalue()
+
+
+NPY = npy()
 
 
 def as_images(gan):
@@ -172,6 +182,41 @@ def test_damaged_config(train, tmp_path):
     assert (tmp_path / "run.old1" / "config.json").read_text() == "{"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("config.json", b"[1]", r"config\.json is damaged"),
+        ("config.json", b'{"finished_epochs": "two"}', r"config\.json is damaged \(its numbers of epochs"),
+        ("log.csv", b"epoch,d_loss\n1,none\n", r"log\.csv is damaged .*move it away"),
+        ("log.csv", b"epoch,d_loss\n1\n", r"log\.csv is damaged"),
+        ("log.csv", b"d_loss\n1\n", r"log\.csv is damaged \(no column epoch\)"),
+        ("log.csv", b"\xff\xfe", r"log\.csv is damaged"),
+        ("checkpoint.npz", b"not a zip", r"checkpoint\.npz is damaged"),
+        ("checkpoint.npz", NPY, r"checkpoint\.npz is damaged"),
+        ("checkpoint.npz", None, r"another configuration \(width was 0\.5 and is 0\.25"),
+    ],
+)
+@pytest.mark.once
+def test_damaged_files_of_a_run_are_noticed_before_the_first_step(train, tmp_path, name, content, words):
+    """And a run that has lost its checkpoint is not overwritten by one with other options."""
+    train(Config(epochs=1))
+    path = tmp_path / "run" / name
+    path.write_bytes(content) if content is not None else path.unlink()
+    left = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*.*") if file.is_file()}
+    with pytest.raises(InputError, match=words):
+        train(Config(epochs=2, width=0.5 if content is not None else 0.25))
+    assert {file: file.read_bytes() for file in left} == left
+
+
+@pytest.mark.once
+def test_other_files_among_the_samples_are_ignored(train, tmp_path):
+    train(Config(epochs=1))
+    for name in ("epoch_last.png", "epoch_001_copy.png", "notes.txt"):
+        (tmp_path / "run" / "samples" / name).write_text("")
+    train(Config(epochs=2))
+    assert (tmp_path / "run" / "training.gif").exists()
+
+
 @pytest.mark.once
 def test_full_disk(train, monkeypatch):
     monkeypatch.setattr(run.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1e6}))
@@ -212,7 +257,7 @@ def test_a_failed_write_leaves_the_file_unchanged(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("epochs", 0, "--epochs must be at least 1, but is 0"),
+        ("epochs", 0, "--epochs must be at least 1 and below 10,000,000, but is 0"),
         ("width", 1.0, "--width must be at least 0 and below 1, but is 1"),
         ("rate", float("nan"), "--rate must be above 0, but is nan"),
         ("rate", 0.0, "--rate must be above 0"),

@@ -76,10 +76,11 @@ class Scores:
         """
         try:
             stored = renamed(json.loads(Path(path).read_text("utf-8")))
-            return cls(stored["scores"], Protocol(**stored["protocol"]))
+            values = {name: float(value) for name, value in stored["scores"].items()}
+            return cls(values, Protocol(**stored["protocol"]))
         except FileNotFoundError as error:
             raise InputError(f"There is no {path} yet; make it with the action evaluate.") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} holds no scores ({error}); compute new ones with the action evaluate.") from error
 
     def text(self):

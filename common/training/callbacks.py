@@ -332,11 +332,21 @@ class Log(keras.callbacks.Callback):
 
 
 def read_log(path):
-    """Returns the rows of `log.csv` as dictionaries of floats; an empty list if there is no file."""
+    """Returns the rows of `log.csv` as dictionaries of floats; an empty list if there is no file.
+
+    Raises:
+        InputError: if it is damaged.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        if any("epoch" not in row for row in rows):
+            raise ValueError("no column epoch")
+    except (ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} is damaged ({error}); move it away, and training goes on without it.") from error
+    return rows
 
 
 class TensorBoard(keras.callbacks.Callback):

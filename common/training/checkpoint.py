@@ -1,12 +1,16 @@
 """Stores the whole state of a training run in one file, so that it continues as if it had never stopped."""
 
 import zipfile
+import zlib
 
 import numpy as np
 
 from common import backend
 from common.base.errors import InputError
 from common.base.files import whole
+
+# What NumPy raises for files that `save` did not write, or not to the end.
+DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, TypeError, AttributeError, KeyError, EOFError, OSError)
 
 
 def variables(gan):
@@ -40,7 +44,7 @@ def load(path, gan):
         paths = arrays.pop("paths").tolist()
         random_state = arrays.pop("random_state")
         stored = [arrays[key] for key in sorted(arrays, key=int)]  # as numbers: "10000" comes after "9999"
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+    except DAMAGE as error:
         raise InputError(f"The checkpoint {path} is damaged ({error}); {advice}.") from error
     expected = [tuple(variable.shape) for variable in variables(gan)]
     found = [array.shape for array in stored]

@@ -109,7 +109,10 @@ class Run:
             raise InputError(f"{path} is damaged ({error}); start over with --restart.") from error
         self.finished_epochs = stored.pop("finished_epochs", 0)
         self.planned_epochs = stored.get("epochs", self.config.epochs)
-        if not self.is_new:
+        if not all(isinstance(number, int) for number in (self.finished_epochs, self.planned_epochs)):
+            raise InputError(f"{path} is damaged (its numbers of epochs are none); start over with --restart.")
+        log = callbacks.read_log(self.folder / "log.csv")  # what is damaged is to be known before the first step
+        if log or not self.is_new:
             self._refuse_other_config(stored)
 
     def _refuse_other_config(self, stored):
@@ -209,11 +212,11 @@ class Run:
             show: function from the batches to images in [-1, 1] for `data.png`.
         """
         refuse_full_disk(self.folder, gan)
+        epoch = 0 if self.is_new else checkpoint.load(self.checkpoint, gan)
         self._store()  # only now, so that a failed start leaves no run behind
         pictures.save_png(self.folder / "data.png", pictures.grid(show(batches)))
-        if self.is_new:
+        if not epoch:
             return 0
-        epoch = checkpoint.load(self.checkpoint, gan)
         if self.evaluation:
             callbacks.repair_best(self.folder, epoch)
         print(f"Continuing {shown(self.folder)} after epoch {epoch}.")

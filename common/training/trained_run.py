@@ -1,6 +1,7 @@
 """Reads the folder of a trained run: its generator, its configuration, its sample grids."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -132,5 +133,6 @@ def class_names_of(folder):
 
 
 def grids_of(folder):
-    """Returns the paths of a run's sample grids, ordered by epoch."""
-    return sorted((folder / "samples").glob("epoch_*.png"), key=lambda path: int(path.stem.split("_")[1]))
+    """Returns the paths of a run's sample grids, ordered by epoch; other files are ignored."""
+    epochs = {path: re.fullmatch(r"epoch_(\d+)", path.stem) for path in (folder / "samples").glob("epoch_*.png")}
+    return sorted((path for path, match in epochs.items() if match), key=lambda path: int(epochs[path][1]))
