@@ -1,6 +1,8 @@
 """pix2pix: its networks, loss and data, and the actions apply and evaluate."""
 
 import shutil
+import subprocess
+import sys
 
 import cv2
 import keras
@@ -10,13 +12,15 @@ from keras import ops
 
 from common.base.errors import InputError
 from common.base.pictures import pair_sheet, side_by_side
-from common.cli import apply
+from common.cli import apply, tiles
 from common.sampling import draw_samples
 from data_prep import decode, images
 from data_prep.images import ImageOptions
 from recipes.pix2pix import data
 from recipes.pix2pix.train import Config, PatchDiscriminator, UNet, build
-from tests.conftest import call_recipe, is_one_sentence, loss_of
+from recipes.simgan import train as simgan
+from recipes.style_transfer import train as style_transfer
+from tests.conftest import PROJECT, call_recipe, is_one_sentence, loss_of
 from tests.files import picture, write
 
 RNG = np.random.default_rng(0)
@@ -56,6 +60,71 @@ def test_dropout_is_active_at_inference():
     for draw in (lambda g: draw_samples(g, image, training=True), lambda g: apply.translate(g, single)):
         assert not np.array_equal(draw(generator), draw(generator))
         assert np.array_equal(draw(deterministic), draw(deterministic))
+
+
+TRANSLATORS = {
+    "unet": lambda: unet(2, dropout=0.0),
+    "deep unet": lambda: unet(4, dropout=0.0),
+    "residual": lambda: style_transfer.ResidualGenerator(keras.Input((None, None, 1)), filters=4, blocks=2),
+    "refiner": lambda: simgan.Refiner(keras.Input((None, None, 1)), filters=4),
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", TRANSLATORS)
+def test_a_large_image_is_translated_tile_by_tile_without_a_seam(kind, monkeypatch):
+    """As it would be at once: the margins are wide enough, and instance norm has the statistics of the whole image."""
+    keras.utils.set_random_seed(0)
+    generator = TRANSLATORS[kind]()
+    for layer in generator.layers:  # scales and shifts are not those of an untrained norm
+        if tiles.is_instance_norm(layer):
+            layer.gamma.assign(RNG.uniform(0.5, 2, layer.gamma.shape))
+            layer.beta.assign(RNG.uniform(-0.5, 0.5, layer.beta.shape))
+    image = picture(190, 150, seed=1)[..., :1]
+    image[:80] //= 3  # so that a tile has other statistics than the whole
+    at_once = apply.translate(generator, image)
+    monkeypatch.setattr(tiles, "WHOLE", 1000)
+    monkeypatch.setattr(tiles, "TILE", (2 * tiles.reach_of(generator) + 112) ** 2)
+    shape = [-(-side // 16) * 16 for side in image.shape[:2]]
+    assert len(tiles.tiles_of(shape, tiles.stride_of(generator), tiles.reach_of(generator))) >= 4
+    tiled = apply.translate(generator, image)
+    assert at_once.std() > 5
+    assert np.abs(tiled.astype(int) - at_once).max() <= 1
+
+
+MEMORY = """
+import resource
+import keras
+import numpy as np
+from common.cli import apply
+from recipes.pix2pix.train import UNet
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+generator = UNet(keras.Input((None, None, 3)), channels=3, num_downsamplings=2, filters=4, dropout=0.5)
+image = np.random.default_rng(0).integers(0, 256, (6000, 8000, 3), "uint8")
+apply.translate(generator, image[:64, :64])
+before = peak()
+assert apply.translate(generator, image).shape == image.shape
+print(peak() - before)
+"""
+
+
+@pytest.mark.once
+@pytest.mark.slow
+def test_48_megapixels_take_little_memory():
+    answer = subprocess.run([sys.executable, "-c", MEMORY], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert float(answer.stdout) < 1000  # with the padded copy of the image, and the result
+
+
+@pytest.mark.once
+def test_a_network_with_other_layers_is_not_tiled():
+    x = keras.Input((None, None, 1))
+    attention = keras.layers.Multiply()([x, keras.layers.GlobalAveragePooling2D(keepdims=True)(x)])
+    assert not tiles.can_be_tiled(keras.Model(x, attention))
+    assert not tiles.can_be_tiled(keras.Model(x, keras.layers.BatchNormalization()(x)))
 
 
 @pytest.mark.once

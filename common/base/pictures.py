@@ -8,6 +8,7 @@ from PIL import Image
 from common.base.files import whole
 
 MOST_FRAMES = 60  # limits the size of an animation
+SHEET_HEIGHT = 256  # of a row of a sheet, in pixels
 SHORTEST_SIDE = 512  # of a grid, in pixels; small images are enlarged by integer factors up to it
 
 
@@ -69,7 +70,7 @@ def side_by_side(*columns):
     return np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
 
 
-def pair_sheet(pairs, height=256, gap=8):
+def pair_sheet(pairs, height=SHEET_HEIGHT, gap=8):
     """Arranges pairs of images, before and after, one pair per row, all resized to one height.
 
     Args:
@@ -90,7 +91,7 @@ def pair_sheet(pairs, height=256, gap=8):
     return sheet
 
 
-def as_high(image, height):
+def as_high(image, height=SHEET_HEIGHT):
     """Returns a uint8 image in RGB, resized to a height at its aspect ratio; enlarged images show their pixels."""
     resized = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
     width = max(1, round(resized.width * height / resized.height))
@@ -100,8 +101,9 @@ def as_high(image, height):
 
 def save_png(path, image):
     """Writes a uint8 image `(height, width, 1 or 3)`."""
+    is_small = image.size < 10_000_000  # the best compression of a large photograph takes a minute
     with whole(path) as part:
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=True)
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=is_small)
 
 
 def save_gif(path, pictures, milliseconds=200):

@@ -5,13 +5,12 @@
 
 import dataclasses
 import itertools
-import math
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
-from keras import layers, ops
+from keras import ops
 
 from common import backend
 from common.base import pictures
@@ -21,6 +20,7 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import run_folder, shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
+from common.cli import tiles
 from common.training.trained_run import load_generator
 from data_prep import decode, folders
 
@@ -74,7 +74,7 @@ def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda gene
 
 
 def translate_file(generator, path, out):
-    """Translates an image file; returns the image before and after, or None if it cannot be read."""
+    """Translates an image file; returns the image before and after, for the sheet; None if it cannot be read."""
     try:
         image = decode.read(path, channels=generator.input_shape[-1])
     except decode.UnusableError as error:
@@ -84,7 +84,7 @@ def translate_file(generator, path, out):
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.save_png(out, translated)
-    return image, translated
+    return pictures.as_high(image), pictures.as_high(translated)  # small, since the sheet keeps a dozen
 
 
 def outputs_of(options):
@@ -114,22 +114,19 @@ def translate(generator, source):
     """Returns the translation of one image, of the same size.
 
     An image whose sides are not multiples of the generator's total stride is padded by reflection at its right and
-    lower edges, and the translation is cropped.
+    lower edges, and the translation is cropped. A large image is translated tile by tile: see `tiles`.
 
     Args:
         generator: `keras.Model` from images of any size to images, values in [-1, 1].
         source: uint8 array `(height, width, channels)`.
     """
     height, width = source.shape[:2]
-    step = stride_of(generator)
+    step = tiles.stride_of(generator)
     # The smallest layer may itself use reflection padding, for which it needs two pixels.
     padding = [(0, max(-side % step, 2 * step - side)) for side in (height, width)] + [(0, 0)]
-    image = scale(np.pad(source, padding, "reflect"))[np.newaxis]
+    image = np.pad(source, padding, "reflect")
+    if height * width > tiles.WHOLE and tiles.can_be_tiled(generator):
+        return tiles.translate_tiled(generator, image)[:height, :width]
     # training=True for the dropout noise. Such a generator has no batch norm, which would use the image's statistics.
-    translated = ops.convert_to_numpy(ops.cast(generator(image, training=True), "float32"))[0]
-    return unscale(translated[:height, :width])
-
-
-def stride_of(generator):
-    """Returns the total stride of a generator's downsampling layers."""
-    return math.prod(layer.strides[0] for layer in generator.layers if isinstance(layer, layers.Conv2D))
+    output = generator(scale(image)[np.newaxis], training=True)
+    return unscale(ops.convert_to_numpy(ops.cast(output, "float32"))[0, :height, :width])
