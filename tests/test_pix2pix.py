@@ -263,7 +263,7 @@ def test_padding_is_cropped_from_the_translation():
     )
     identity.layers[0].set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
     image = np.repeat(np.repeat(RNG.integers(0, 256, (3, 4, 1), "uint8"), 2, axis=0), 2, axis=1)[:5, :7]
-    assert apply.stride_of(identity) == 2
+    assert tiles.stride_of(identity) == 2
     assert np.array_equal(apply.translate(identity, image), image)
 
 
