@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import tyro
 
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
 from common.base.ranges import Share
 from data_prep import augment, balance, datasets, folders, sources
@@ -38,6 +39,13 @@ class ImageOptions:
     """continue even if more than 5% of the files cannot be used"""
     validation: Share = 0.0
     """share of the training images that is held out to select an epoch; 0.1 with --evaluate-every"""
+
+    def check_given(self, given):
+        """Refuses options that have no effect beside the others."""
+        if self.data and "dataset" in given and not isinstance(source_of(self), sources.IdxFolder):
+            refuse_ignored(given, "dataset", "with --data, except for IDX files, whose classes it names")
+        if not self.size:
+            refuse_ignored(given, "fit", "without --size, since the images keep their size")
 
     def balanced_order(self, labels):
         """Returns the `order` of `Batches` for `--balance`; None stands for the default order."""

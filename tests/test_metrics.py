@@ -232,7 +232,7 @@ def test_the_evaluator_records_the_protocol(garments, test_images):
     )
     again = evaluator(200, lambda rows: test_images.images[rows], "raw")
     assert scores.values == again.values
-    with pytest.raises(InputError, match="more than 5 images on both sides, but one has 4"):
+    with pytest.raises(InputError, match="at least 6 images on both sides, but there are 4 samples"):
         evaluator(4, lambda rows: test_images.images[rows], "raw")
 
 

@@ -195,7 +195,7 @@ def test_folders_of_other_sizes_without_labels(tmp_path):
         ({"simulator": "eyes"}, "name a folder or an array file with --real"),
         ({"simulated": SHARED}, "name a folder or an array file with --real"),
         ({"channels": "3"}, "The simulators draw in grey"),
-        ({"real": SHARED / "missing"}, "--real and --simulated expect images, but .*missing does not exist"),
+        ({"real": SHARED / "missing"}, "--real expects images, but .*missing does not exist"),
     ],
 )
 def test_wrong_options_are_refused(options, words):

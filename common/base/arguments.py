@@ -46,9 +46,47 @@ def parse(command, description, classes, arguments):
             raise InputError(one_sentence(errors.getvalue(), f"{command} --help")) from None
         raise
     parts = [getattr(options, title) for title in classes]
+    given = {argument[2:].partition("=")[0].replace("-", "_") for argument in arguments if argument.startswith("--")}
     for part in parts:
         check_ranges(part)
+        check_given(part, given)
     return parts
+
+
+def check_given(options, given):
+    """Refuses options without a value, and what the method `check_given` of a dataclass refuses, if it has one.
+
+    That method is for options that others leave without effect: better an error than a training with other data. It is
+    called before any work, and raises an `InputError`.
+
+    Args:
+        options: dataclass; its fields that are dataclasses are checked as well.
+        given: set of strings, the names of the fields that were given on the command line.
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if dataclasses.is_dataclass(value):
+            check_given(value, given)
+        elif value == () and field.name in given:
+            raise InputError(f"{as_option(field.name)} has no value; give it one or more, or leave it out.")
+    if hasattr(options, "check_given"):
+        options.check_given(given)
+
+
+def refuse_ignored(given, name, reason):
+    """Raises an `InputError` if an option was given that has no effect for a reason, such as "with --data"."""
+    if name in given:
+        raise InputError(f"{as_option(name)} has no effect {reason}; leave it out.")
+
+
+def refuse_missing(name, path):
+    """Raises an `InputError` if the path in an option is given and does not exist."""
+    if path is not None and not path.exists():
+        raise InputError(f"{as_option(name)} expects images, but {path} does not exist; check the path.")
+
+
+def as_option(name):
+    return f"--{name.replace('_', '-')}"
 
 
 def refuse_empty(arguments):

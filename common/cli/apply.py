@@ -21,7 +21,8 @@ from common.base.paths import run_folder, shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli import tiles
-from common.training.trained_run import load_generator
+from common.sampling import finite
+from common.training.trained_run import load_generator, refuse_no_translator
 from data_prep import decode, folders
 
 SHEET = "before_after.png"  # the overview that apply writes
@@ -62,6 +63,7 @@ def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda gene
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
     generator = load_generator((options.run_folder or run_folder(name)) / "generator.keras", name)
     generator = choose(generator, options)
+    refuse_no_translator(generator)
     done = (translate_file(generator, *paths) for paths in files.items())
     done = (pair for pair in done if pair)
     first = list(itertools.islice(done, SHEET_ROWS))
@@ -98,7 +100,7 @@ def outputs_of(options):
         raise InputError(
             f"--out is the folder of the input images, {root}; choose another, so that none is overwritten."
         )
-    names = folders.find(root).names if options.input.is_dir() else [options.input.name]
+    names = names_below(root, options.out) if options.input.is_dir() else [options.input.name]
     if not names:
         raise InputError(f"--input expects images, but {options.input} contains none.")
     files = {root / name: (options.out / name).with_suffix(".png") for name in names}
@@ -108,6 +110,15 @@ def outputs_of(options):
         *_, twice = sorted(files.values(), key=list(files.values()).count)
         raise InputError(f"Two images of {root} would both become {twice}; rename one, or translate them separately.")
     return files
+
+
+def names_below(root, out):
+    """Returns the names of the images of a folder without those of the folder for the results, if it is within."""
+    names = folders.find(root).names
+    kept = [name for name in names if not (root / name).resolve().is_relative_to(out.resolve())]
+    if len(kept) < len(names):
+        print(f"Left out: {len(names) - len(kept)} images in {shown(out)}, the folder for the results.")
+    return kept
 
 
 def translate(generator, source):
@@ -129,4 +140,4 @@ def translate(generator, source):
         return tiles.translate_tiled(generator, image)[:height, :width]
     # training=True for the dropout noise. Such a generator has no batch norm, which would use the image's statistics.
     output = generator(scale(image)[np.newaxis], training=True)
-    return unscale(ops.convert_to_numpy(ops.cast(output, "float32"))[0, :height, :width])
+    return unscale(finite(ops.convert_to_numpy(ops.cast(output, "float32")))[0, :height, :width])

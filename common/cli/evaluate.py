@@ -7,6 +7,7 @@
 
 import dataclasses
 import functools
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,20 +20,35 @@ import tyro
 from common.base.arguments import fail, parse
 from common.base.errors import InputError, in_sentences
 from common.base.paths import run_folder, shown
-from common.base.ranges import Count, Seed
+from common.base.ranges import Range, Seed
 from common.sampling import draw_samples
 from common.scoring import extractors
-from common.scoring.evaluator import PRINTED, Evaluator, Scores, evaluator_of, refuse_other_protocol, score_generator
-from common.scoring.extractors import ExtractorName
-from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
+from common.scoring.evaluator import (
+    FEWEST,
+    PRINTED,
+    Evaluator,
+    Scores,
+    evaluator_of,
+    refuse_other_protocol,
+    score_generator,
+)
+from common.scoring.extractors import ExtractorName, OpensExtractor
+from common.training.trained_run import (
+    load_generator,
+    load_latents,
+    options_of,
+    read_config,
+    refuse_no_images,
+    weights_of,
+)
 from data_prep import images
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(OpensExtractor):
     """Options of the action evaluate."""
 
-    samples: Count = 10_000  # number of images to generate
+    samples: Annotated[int, Range(FEWEST, 10_000_000)] = 10_000  # number of images to generate
     split: Literal["test", "validation", "train"] = "test"
     """the split of the data to compare with; test means all images if there is no test split"""
     extractor: ExtractorName = None
@@ -43,7 +59,7 @@ class EvaluateOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasureOptions:
+class MeasureOptions(OpensExtractor):
     """Options of the action evaluate of recipes with their own measure, which may add more."""
 
     extractor: ExtractorName = None
@@ -53,7 +69,7 @@ class MeasureOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class FolderOptions:
+class FolderOptions(OpensExtractor):
     """Options of evaluate for two folders."""
 
     extractor: ExtractorName = None
@@ -70,16 +86,26 @@ def evaluate_action(name, arguments):
     config = read_config(folder / "config.json")
     if options.split == "validation" and not config.get("validation"):
         raise InputError(f"The run in {shown(folder)} held out no images for validation; use --split test.")
+    latents, weights = load_latents(folder, generator), weights_of(folder)
+    refuse_no_images(generator)
     evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
     sample = functools.partial(draw_samples, generator)
-    latents, weights = load_latents(folder, generator), weights_of(folder)
     scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights)
     report_scores(scores, folder, f"{name}, {shown(folder)}")
 
 
 def report_scores(scores, folder, head):
-    """Stores scores in the folder of a run, and prints them under a headline."""
+    """Stores scores in the folder of a run, and prints them under a headline.
+
+    Raises:
+        InputError: if one of them is not finite; then none is stored.
+    """
     print(f"{head}\n{scores.text()}")  # first, since it took minutes to compute them
+    wrong = [name for name, value in scores.values.items() if not math.isfinite(value)]
+    if wrong:
+        raise InputError(
+            f"{wrong[0]} is {scores.values[wrong[0]]}, so no scores are stored; use more or larger images."
+        )
     scores.write(folder / "scores.json")
     print(f"Stored in {shown(folder / 'scores.json')}")
 

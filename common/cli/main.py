@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 import keras
 import tyro
 
-from common.base.arguments import fail, parse
+from common.base.arguments import fail, parse, refuse_ignored
 from common.base.errors import InputError, in_sentences
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
 from common.cli.sample import sample_action
 from common.scoring.evaluator import evaluator_in_training
-from common.scoring.extractors import ExtractorName
+from common.scoring.extractors import ExtractorName, refuse_unknown
 from common.training import devices
 from common.training.run import Run, command_line
 
@@ -32,6 +32,8 @@ class RunOptions:
     """folder that the run is written to and resumed from; by default runs/RECIPE in the project"""
     restart: bool = False
     """start over; an earlier run in the folder is moved aside, never deleted"""
+    allow_changed_data: bool = False
+    """continue although image files were added, removed or modified since the last start of the run"""
     evaluate_every: Annotated[int, Range(0)] = 0
     """score 5,000 samples every N epochs against held-out training images, and keep the best epoch; 0 is never"""
     patience: Annotated[int, Range(0)] = 0
@@ -46,6 +48,15 @@ class RunOptions:
     """Keras dtype policy of the networks"""
     spread: devices.DeviceOptions = devices.DeviceOptions()
     """devices and machines that share each batch; see docs/scaling.md"""
+
+    def check_given(self, given):
+        if self.evaluate_every:
+            if self.extractor:
+                refuse_unknown(self.extractor)
+            return
+        if self.patience:
+            raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
+        refuse_ignored(given, "extractor", "without --evaluate-every, since no epoch is scored")
 
 
 def main(train, config_class, package, actions=None, evaluator=evaluator_in_training):
@@ -91,8 +102,6 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
     set_policy(options.policy)
     if options.backend != keras.backend.backend():
         raise InputError(f"Keras runs on {keras.backend.backend()} already; use ./run_recipe.sh {name} --backend …")
-    if options.patience and not options.evaluate_every:
-        raise InputError("--patience needs scores to watch; add --evaluate-every 1, or another number of epochs.")
     if options.evaluate_every:
         config = holding_out(config)
     devices.join(options.spread)
@@ -105,6 +114,7 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
                 print(f"{done} Train longer with --epochs, or start over with --restart.")
                 return
             run.device_count = count
+            run.record_data(options.allow_changed_data)
             if options.evaluate_every:
                 # Loaded before `train` sets the seed, so that building it does not shift the random numbers.
                 run.evaluation = (options.evaluate_every, evaluator(config, options.extractor))
@@ -143,7 +153,8 @@ def train_on(epochs):
     if "--epochs" in options:
         place = options.index("--epochs")
         del options[place : place + 2]
-    options = [option for option in options if option != "--restart" and not option.startswith("--epochs=")]
+    once = ("--restart", "--allow-changed-data")
+    options = [option for option in options if option not in once and not option.startswith("--epochs=")]
     return shlex.join([*options, "--epochs", str(epochs)])
 
 

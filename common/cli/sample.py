@@ -14,7 +14,7 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
-from common.training.trained_run import class_names_of, load_generator, load_latents
+from common.training.trained_run import class_names_of, load_generator, load_latents, refuse_no_images
 from data_prep.decode import SUFFIXES
 from data_prep.images import class_number
 
@@ -48,6 +48,7 @@ def sample_action(name, arguments):
     if options.out and not options.overwrite:
         refuse_existing(files)
     latents = load_latents(folder, generator)
+    refuse_no_images(generator)
     labels = wanted_labels(latents, options, folder)
     images = draw_samples(generator, latents.fixed(options.count, options.seed, labels))
     with writing_to(out):

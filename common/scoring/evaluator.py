@@ -30,6 +30,7 @@ PRINTED = {  # name of a score: its label, and which direction is better
     "accuracy": ("samples of the class asked for", "higher"),
 }
 CHUNK = 1000  # images in memory at a time
+FEWEST = metrics.NEIGHBOURS + 1  # images that have so many neighbours
 MANIFOLD = 10_000  # maximum number of features in scores that compare all pairs
 
 
@@ -119,11 +120,11 @@ class Evaluator:
     as_compared = staticmethod(unscale)  # a generator's samples as what is compared; images unless overridden
 
     def __init__(self, extractor, real, data, split, seed=0, labels=None):
-        if len(real) <= metrics.NEIGHBOURS:
+        if len(real) < FEWEST:
             advice = "hold out more with --validation" if split == "validation" else "add images"
             raise InputError(
-                f"Scores need more than {metrics.NEIGHBOURS} images on both sides, but of the {split} images there are "
-                f"{len(real)}; {advice}."
+                f"Scores need at least {FEWEST} images on both sides, but of the {split} images there are {len(real)}; "
+                f"{advice}."
             )
         self.extractor = extractor
         self.real = self._features(len(real), lambda rows: real[rows])
@@ -139,13 +140,13 @@ class Evaluator:
             generator: string, for the protocol.
             wanted: integer array `(count,)`, the requested classes, or None.
         """
+        if count < FEWEST:
+            raise InputError(f"Scores need at least {FEWEST} images on both sides, but there are {count} samples.")
         real, fake = self.real, self._features(count, draw)
         seed = self.facts["seed"]
         values = {"frechet": metrics.frechet_distance(real.moments, fake.moments)}
         values["kernel"], values["kernel_std"] = metrics.kernel_distance(real.features, fake.features, seed=seed)
         same = min(len(real.features), len(fake.features))  # radii shrink with the number of features
-        if same <= metrics.NEIGHBOURS:
-            raise InputError(f"Scores need more than {metrics.NEIGHBOURS} images on both sides, but one has {same}.")
         values.update(metrics.manifold_scores(real.features[:same], fake.features[:same]))
         if self.extractor.has_classes:
             values.update(metrics.class_scores(real.labels, fake.labels, self.extractor.class_count))
@@ -202,11 +203,11 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     """Returns the `Evaluator` that compares with the data of `ImageOptions`."""
     default = {"mnist": "digits", "cifar10": extractors.INCEPTION}.get(options.dataset, "garments")
     name = extractor or (extractors.INCEPTION if options.data else default)
+    extractor = extractors.load(name)  # first, since to read the images takes minutes
     found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
-    extractor = extractors.load(name)
     labels = found.labels if found.class_names == extractor.class_names else None
     return Evaluator(extractor, found.images, described, part, seed, labels)
 
@@ -259,8 +260,11 @@ def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
     """
     count = min(map(len, kinds.values()))
     try:
-        if min(len(real), count) < 2:
-            raise InputError("The Fréchet distance needs at least two held-out images of each kind; add more images.")
+        if min(len(real), count) < FEWEST:
+            raise InputError(
+                f"The Fréchet distance needs at least {FEWEST} held-out images of each kind, but of one there are "
+                f"{min(len(real), count)}; add more images."
+            )
         usual = "garments" if is_embedded else extractors.INCEPTION
         evaluator = Evaluator(extractors.load(extractor or usual), real, data, "test", seed)
     except InputError as error:

@@ -22,6 +22,14 @@ BATCH_SIZE = 250
 ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="garments|digits|inception|FILE")]
 
 
+class OpensExtractor:
+    """Options with a field `extractor`, of an action that uses it only after minutes of other work."""
+
+    def check_given(self, given):
+        if self.extractor:
+            load(self.extractor)
+
+
 class Extractor:
     """A fixed network that maps images to features, and optionally to classes.
 
@@ -98,14 +106,19 @@ def load(name):
         return Extractor(name, keras.saving.load_model(FOLDER / f"{name}.keras", compile=False), facts["class_names"])
     if name == INCEPTION:
         return Extractor(name, inception())
-    if not Path(name).is_file():
-        raise InputError(
-            f"There is no extractor {name!r}; there are {', '.join(TRAINED)}, {INCEPTION}, or a .keras file."
-        )
+    refuse_unknown(name)
     try:
         return Extractor(Path(name).name, keras.saving.load_model(name, compile=False))
     except Exception as error:  # Keras raises various exceptions for a file that is not a model
         raise InputError(f"{name} cannot be opened as a Keras model of images ({first_line(error)}).") from error
+
+
+def refuse_unknown(name):
+    """Raises an `InputError` if there is no extractor of this name; opens none."""
+    if name not in (*TRAINED, INCEPTION) and not Path(name).is_file():
+        raise InputError(
+            f"There is no extractor {name!r}; there are {', '.join(TRAINED)}, {INCEPTION}, or a .keras file."
+        )
 
 
 def inception():

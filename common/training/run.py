@@ -21,7 +21,7 @@ from common.base.files import whole
 from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
-from common.training import callbacks, checkpoint, devices, trained_run
+from common.training import callbacks, checkpoint, data_record, devices, trained_run
 from common.training.trained_run import grids_of
 
 SPARE_BYTES = 50e6  # for sample grids, plots and logs
@@ -53,6 +53,7 @@ class Run:
         self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate` to score while training
         self.patience = 0  # evaluations without a better score after which training ends; 0 for never
         self.device_count = 1  # devices of this host that share each batch
+        self.data = {}  # the record of the training data, for `data.json`
         self.identity = {
             "recipe": name,
             "backend": keras.backend.backend(),
@@ -152,6 +153,19 @@ class Run:
     def _is_stalled(self):
         return bool(self.patience) and callbacks.is_stalled(callbacks.read_log(self.folder / "log.csv"), self.patience)
 
+    def record_data(self, allow_changed=False):
+        """Records the files that the run is trained with; to be called before they are read.
+
+        Args:
+            allow_changed: bool, whether the run may continue with other files than it was last started with.
+
+        Raises:
+            InputError: if it may not, and they are others.
+        """
+        self.data = data_record.record_of(self.config)
+        if not (self.is_new or allow_changed):
+            data_record.refuse_changed(self.folder / "data.json", self.data)
+
     def set_random_seed(self):
         """Seeds the initial weights, and all other draws without a seed of their own, with the config's `seed`."""
         backend.set_random_seed(self.config.seed)
@@ -161,7 +175,8 @@ class Run:
     def fit(self, gan, batches, *, render=None, count=GRID_COUNT, draw=None, columns=None, show=None, controls=()):
         """Calls `gan.fit` from the epoch after the last finished one, and writes into the run folder.
 
-        - Before training: `config.json`, `data.png`, and `skipped.csv` if files were skipped (updated during training).
+        - Before training: `config.json`; `data.json`, if the data is the user's; `data.png`; and `skipped.csv` if files
+          were skipped (updated during training).
         - After every epoch: `samples/epoch_*.png`, `losses.png`, `log.csv`, `checkpoint.npz`, `generator.keras` and
           `generator.json`, what it is fed.
         - With `--evaluate-every`: `scores.json`, and the folder `best` with the files of the best epoch.
@@ -204,7 +219,7 @@ class Run:
     def resume(self, gan, batches, show):
         """Starts the run, or restores its last finished epoch; returns the number of finished epochs.
 
-        Writes `config.json` and `data.png`, the training data after preprocessing.
+        Writes `config.json`, `data.json`, and `data.png`, the training data after preprocessing.
 
         Args:
             gan: a compiled `GAN`, whose state is restored.
@@ -214,6 +229,8 @@ class Run:
         refuse_full_disk(self.folder, gan)
         epoch = 0 if self.is_new else checkpoint.load(self.checkpoint, gan)
         self._store()  # only now, so that a failed start leaves no run behind
+        if self.data:
+            data_record.write(self.folder / "data.json", self.data)
         pictures.save_png(self.folder / "data.png", pictures.grid(show(batches)))
         if not epoch:
             return 0

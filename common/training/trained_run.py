@@ -14,6 +14,7 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import run_folder, shown
 from common.networks import plain
+from common.sampling import described, other_generator, refuse_other_inputs
 from data_prep import images
 
 
@@ -78,7 +79,8 @@ def load_latents(folder, generator):
     """Returns the `Latents` with which a run fed its generator.
 
     Raises:
-        InputError: if the run's `generator.json` is damaged, or the generator is fed something else than latents.
+        InputError: if the run's `generator.json` is damaged, or the generator is fed something else than latents, or is
+            that of another recipe.
     """
     path = folder / "generator.json"
     if not path.exists():  # a run of version 0.1.0
@@ -91,7 +93,30 @@ def load_latents(folder, generator):
             raise InputError(f"{path} is damaged ({error}); train one more epoch to rewrite it.") from error
     if found is None:
         raise InputError(f"The generator of {shown(folder)} is not fed latents; if it translates images, use apply.")
+    refuse_other_inputs(generator, found.fixed(1, seed=0))
+    embedding = latents.embedding_of(generator) if found.class_count else None
+    if embedding and embedding.input_dim != found.class_count:
+        raise other_generator(f"it has {embedding.input_dim} classes, and the run {found.class_count}")
     return found
+
+
+def refuse_no_images(generator):
+    """Raises an `InputError` if a generator does not make images `(height, width, 1 or 3)`."""
+    shapes = [tuple(part.shape[1:]) for part in getattr(generator, "outputs", None) or []]
+    if shapes and not (len(shapes) == 1 and is_image(shapes[0])):
+        raise other_generator(f"it makes {described(shapes)}, not images")
+
+
+def refuse_no_translator(generator):
+    """Raises an `InputError` if a generator does not make images of images."""
+    shapes = [tuple(part.shape[1:]) for part in generator.inputs]
+    if not (len(shapes) == 1 and is_image(shapes[0])):
+        raise other_generator(f"it takes {described(shapes)}, not images")
+    refuse_no_images(generator)
+
+
+def is_image(shape):
+    return len(shape) == 3 and shape[-1] in (1, 3)
 
 
 def weights_of(folder):

@@ -17,7 +17,8 @@ from common.base.errors import InputError
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.latents import embedding_of
-from common.training.trained_run import class_names_of, load_generator, load_latents
+from common.sampling import draw_samples
+from common.training.trained_run import class_names_of, load_generator, load_latents, refuse_no_images
 from data_prep.images import class_number
 
 STEPS = 10
@@ -42,6 +43,7 @@ def interpolate(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} interpolate", interpolate.__doc__, {"interpolate": Options}, arguments)
     folder = options.run_folder or run_folder(name)
     generator = load_generator(folder / "generator.keras", name)
+    refuse_no_images(generator)
     names = class_names_of(folder)
     start, end = (class_number(text, names) for text in (options.start, options.end))
     if start == end:
@@ -60,4 +62,4 @@ def between(generator, latents, start, end):
     shares = np.linspace(0, 1, STEPS, dtype="float32")[:, None]
     line = (1 - shares) * vectors[start] + shares * vectors[end]
     inputs = [np.repeat(latents, STEPS, axis=0), np.tile(line, (len(latents), 1))]
-    return keras.ops.convert_to_numpy(head(inputs, training=False))
+    return draw_samples(head, inputs)

@@ -20,7 +20,7 @@ from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.cli.sample import SampleOptions
-from common.sampling import draw_samples
+from common.sampling import described, draw_samples, other_generator
 from common.scoring import metrics
 from common.training.callbacks import read_log
 from common.training.run import Run
@@ -86,6 +86,8 @@ def evaluate(name, arguments):
 
 def draw(folder, name, count, seed):
     generator = load_generator(folder / "generator.keras", name)
+    if generator.output_shape[1:] != (2,):
+        raise other_generator(f"it makes {described([generator.output_shape[1:]])}, not points of the plane")
     return draw_samples(generator, load_latents(folder, generator).fixed(count, seed))
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import tyro
 
+from common.base.arguments import refuse_ignored, refuse_missing
 from common.base.errors import InputError
 from common.base.pictures import scale, side_by_side
 from data_prep import images, pairs
@@ -30,6 +31,25 @@ class SourceOptions(pairs.PairOptions):
     def is_derived(self):
         """Whether the sources are computed from single images."""
         return self.task != "pairs" or (self.data is None and self.dataset == "garments")
+
+    def check_given(self, given):
+        """Refuses options that have no effect beside the others, or lack one."""
+        if self.data is None:
+            if self.data_b:
+                raise InputError("--data-b is the second of two folders; name the first one, of domain A, with --data.")
+            if self.task != "pairs" and self.dataset != "garments":
+                raise InputError(f"--task {self.task} is for single images, but {self.dataset} are pairs; omit it.")
+            if self.dataset == "garments" and self.size is None:
+                refuse_ignored(given, "fit", "without --size, since the images keep their size")
+        else:
+            refuse_ignored(given, "dataset", "with --data")
+        if self.task != "pairs":
+            refuse_ignored(given, "data_b", f"with --task {self.task}, which makes pairs of single images")
+        if self.task == "colorize" and (self.data is None or self.channels == "1"):
+            raise InputError(
+                "--task colorize needs colour images; name a folder of them with --data, and no --channels."
+            )
+        refuse_missing("data_b", self.data_b)
 
 
 class Derived:
@@ -74,6 +94,7 @@ def load_sides(options, split):
     Raises:
         InputError: if the data is missing or not as expected.
     """
+    options.check_given(())
     if options.is_derived:
         both = derived(options, split)
     else:
@@ -84,8 +105,6 @@ def load_sides(options, split):
 
 def derived(options, split):
     """Returns the sources computed from single images, and these images as the targets."""
-    if options.task == "colorize" and options.data is None:
-        raise InputError("--task colorize needs colour images; name a folder of them with --data.")
     default = None if options.data is None else "256"
     single = images.ImageOptions(
         data=options.data,

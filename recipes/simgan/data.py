@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 from keras import ops
 
+from common.base.arguments import refuse_ignored, refuse_missing
 from common.base.errors import InputError
 from common.base.pictures import scale, side_by_side, unscale
 from common.base.ranges import Count
@@ -38,6 +39,17 @@ class SimulationOptions:
     """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
     channels: Literal["1", "3"] = "1"
     """1 for grey, the only choice of the simulators; 3 for colour"""
+
+    def check_given(self, given):
+        """Refuses options that have no effect beside the others, or lack one."""
+        refuse_missing("simulated", self.simulated)
+        refuse_missing("real", self.real)
+        if self.real is None and (self.simulator == "eyes" or self.simulated):
+            raise InputError("The refiner needs real images; name a folder or an array file with --real.")
+        if self.simulated:
+            refuse_ignored(given, "count", "with --simulated, whose images are all used")
+        elif self.channels != "1":
+            raise InputError("The simulators draw in grey; use --channels 1, or --simulated with colour images.")
 
     @property
     def pixels(self):
@@ -71,8 +83,7 @@ def load_sides(options, split):
     Raises:
         InputError: if the data is missing or not as expected.
     """
-    if options.real is None and (options.simulator == "eyes" or options.simulated):
-        raise InputError("The refiner needs real images; name a folder or an array file with --real.")
+    options.check_given(())
     real = found(options, options.real, split)
     simulated, labels = load_simulated(options, split)
     return Sides(simulated, real.images, labels, real.labels)
@@ -82,16 +93,12 @@ def load_simulated(options, split, most=None):
     """Returns the simulated images of a split, at most `most` of the drawn ones, and a dictionary of their labels."""
     if options.simulated:
         return found(options, options.simulated, split).images, {}
-    if options.channels != "1":
-        raise InputError("The simulators draw in grey; use --channels 1, or --simulated with colour images.")
     count, seed = (options.count, 0) if split == "train" else (max(1, options.count // 5), 1)
     return simulate(options, min(count, most or count), seed)
 
 
 def found(options, path, split):
     """Returns the `Images` of a path, or the embedded garments, at the size of the options."""
-    if path and not path.exists():
-        raise InputError(f"--real and --simulated expect images, but {path} does not exist; check the path.")
     image_options = images.ImageOptions(data=path, size=options.pixels, fit=options.fit, channels=options.channels)
     return images.load(image_options, split, hold_out=True)
 

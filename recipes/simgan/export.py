@@ -18,7 +18,7 @@ from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
-from common.training.trained_run import open_run
+from common.training.trained_run import open_run, refuse_no_translator
 
 from . import data
 
@@ -45,6 +45,7 @@ def export(name, arguments):
     if options.out is None:
         raise InputError("export needs a folder to write to: --out FOLDER.")
     _, refiner, simulation = open_run(name, options.run_folder, data.SimulationOptions)
+    refuse_no_translator(refiner)
     if simulation.simulated:
         raise InputError("This run refines images of a folder, which have no labels here; use the action apply.")
     files = [options.out / f"{index:05d}.png" for index in range(options.count)]

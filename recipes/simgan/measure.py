@@ -21,7 +21,7 @@ from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import mean_difference
-from common.training.trained_run import open_run
+from common.training.trained_run import open_run, refuse_no_translator
 from data_prep.batches import first
 
 from . import data
@@ -49,6 +49,7 @@ def evaluate(name, arguments):
     """Compares refined images with raw ones."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
     folder, refiner, simulation = open_run(name, options.run_folder, data.SimulationOptions)
+    refuse_no_translator(refiner)
     train, test = (data.load_sides(simulation, split) for split in ("train", "test"))
     raw, real = (
         Kind(*(first(getattr(sides, key), options.pictures) for sides in (train, test)))

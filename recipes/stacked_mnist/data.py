@@ -1,13 +1,25 @@
 """Stacked MNIST: three grey images of known classes as the channels of one; 10 classes make 1,000 modes."""
 
+import dataclasses
+
 import numpy as np
 
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
 from data_prep import images
 from data_prep.batches import Batches
 
 TRIPLES = 128_000  # number of stacked images
 EPOCH = 12_800  # stacked images per epoch, a new choice in each
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaneOptions(images.ImageOptions):
+    """The options that select the images to stack."""
+
+    def check_given(self, given):
+        super().check_given(given)
+        refuse_ignored(given, "balance", "here, since any three images are stacked, whatever their classes")
 
 
 class Stacked:

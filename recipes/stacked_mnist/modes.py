@@ -12,9 +12,9 @@ from common.base.errors import InputError
 from common.base.paths import shown
 from common.base.pictures import unscale
 from common.base.ranges import Count, Seed
-from common.sampling import draw_samples
+from common.sampling import draw_samples, other_generator
 from common.scoring import extractors, metrics
-from common.training.trained_run import load_latents, open_run
+from common.training.trained_run import load_latents, open_run, refuse_no_images
 from data_prep import images
 
 from . import data
@@ -40,9 +40,13 @@ def evaluate(name, arguments):
     """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
     folder, generator, planes = open_run(name, options.run_folder, images.ImageOptions)
+    latents = load_latents(folder, generator)
+    refuse_no_images(generator)
+    if generator.output_shape[-1] != 3:
+        raise other_generator("it makes grey images, not stacked ones")
     train, test = (data.grey(images.load(planes, split)) for split in ("train", "test"))
     classifier = classifier_of(train.class_names)
-    samples = draw_samples(generator, load_latents(folder, generator).fixed(options.samples, options.seed))
+    samples = draw_samples(generator, latents.fixed(options.samples, options.seed))
     result = scores(unscale(samples), train.labels, classifier)
     accuracy = np.mean(classifier(test.images)[1] == test.labels)
     print(

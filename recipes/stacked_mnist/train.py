@@ -18,14 +18,13 @@ from common.gan import GAN
 from common.losses import NonSaturating, RelativisticPairing
 from common.networks import Discriminator, Generator, downsample, upsample
 from common.penalties import R1, R2
-from data_prep.images import ImageOptions
 
 from . import data, modes
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    planes: ImageOptions = ImageOptions()  # the images to stack
+    planes: data.PlaneOptions = data.PlaneOptions()  # the images to stack
     method: Literal["relativistic", "non_saturating"] = "relativistic"  # the loss, with its penalties
     epochs: Count = 60  # of 12,800 images each
     batch_size: Count = 64  # images in a step

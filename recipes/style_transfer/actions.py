@@ -11,7 +11,7 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Count
 from common.cli import apply
 from common.cli.evaluate import MeasureOptions, report_scores
-from common.sampling import draw_samples
+from common.sampling import draw_samples, other_generator
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import mean_difference, target_scores
 from common.training.trained_run import open_run
@@ -41,13 +41,22 @@ def apply_either_way(name, arguments):
 
 
 def translator(generator, to):
-    return generator.get_layer({"paintings": "to_b", "photos": "to_a"}[to])
+    """Returns the network of a run's generator that translates to a domain.
+
+    Raises:
+        InputError: if the generator has none.
+    """
+    layer = {"paintings": "to_b", "photos": "to_a"}[to]
+    if layer not in {part.name for part in generator.layers}:
+        raise other_generator("it does not translate in both directions")
+    return generator.get_layer(layer)
 
 
 def evaluate(name, arguments):
     """Measures the cycle errors and, where the true drawings are known, the distance to them."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
     folder, generator, domains = open_run(name, options.run_folder, data.DomainOptions)
+    translator(generator, "paintings")  # what is wrong with it is to be known before the data is read
     a, b = (first(domain, options.samples) for domain in data.load_domains(domains, "test"))
     fake_b, fake_a = translated(generator, "paintings", a), translated(generator, "photos", b)
     values = {

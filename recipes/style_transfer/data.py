@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tyro
 
+from common.base.arguments import refuse_ignored, refuse_missing
 from common.base.errors import InputError
 from common.base.pictures import scale, side_by_side
 from common.sampling import draw_samples
@@ -31,14 +32,27 @@ class DomainOptions:
     """resize each image to this size in pixels; by default 28 for garments, else 64"""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
-    augment: tuple[Literal["flip", "crop", "rotate", "colour", "noise"], ...] | None = None
-    """random changes of each image in every epoch; by default flip and crop for photos and paintings"""
+    augment: tuple[Literal["none", "flip", "crop", "rotate", "colour", "noise"], ...] | None = None
+    """random changes of each image in every epoch, or none; by default flip and crop for photos and paintings"""
     allow_skipped: bool = False
     """continue even if more than 5% of the files cannot be used"""
 
+    def check_given(self, given):
+        """Refuses options that have no effect beside the others, or lack one."""
+        if (self.photos is None) != (self.paintings is None):
+            raise InputError("Two domains are needed: name both, --photos FOLDER and --paintings FOLDER_OR_IMAGE.")
+        refuse_missing("photos", self.photos)
+        refuse_missing("paintings", self.paintings)
+        if self.photos:
+            refuse_ignored(given, "dataset", "with --photos and --paintings")
+        if self.is_embedded and self.size is None:
+            refuse_ignored(given, "fit", "without --size, since the images keep their size")
+        if "none" in (self.augment or ()) and len(self.augment) > 1:
+            raise InputError(f"--augment none goes with no other change, but is {' '.join(self.augment)}; choose.")
+
     @property
     def is_embedded(self):
-        return self.photos is None and self.dataset == "garments"
+        return self.photos is None and self.paintings is None and self.dataset == "garments"
 
     @property
     def pixels(self):
@@ -48,7 +62,9 @@ class DomainOptions:
     @property
     def changes(self):
         """`--augment`, or its default: none for drawings, whose hatching has a fixed place and direction."""
-        return (() if self.is_embedded else ("flip", "crop")) if self.augment is None else self.augment
+        if self.augment is None:
+            return () if self.is_embedded else ("flip", "crop")
+        return () if self.augment == ("none",) else self.augment
 
 
 class Domains(NamedTuple):
@@ -109,16 +125,12 @@ def load_domains(options, split):
     Raises:
         InputError: if the data is missing or not as expected.
     """
+    options.check_given(())
     if options.is_embedded:
-        garments = images.load(images.ImageOptions(size=options.size), split).images
+        garments = images.load(images.ImageOptions(size=options.size, fit=options.fit), split).images
         # The training drawings are of other garments than the photos.
         a, b = (garments[0::2], garments[1::2]) if split == "train" else (garments, garments)
         return Domains(a, np.stack([drawing(image) for image in b]))
-    if (options.photos is None) != (options.paintings is None):
-        raise InputError("Two domains are needed: name both, --photos FOLDER and --paintings FOLDER_OR_IMAGE.")
-    for option, path in (("--photos", options.photos), ("--paintings", options.paintings)):
-        if path and not path.exists():
-            raise InputError(f"{option} expects images, but {path} does not exist; check the path.")
     if options.paintings is not None and options.paintings.is_file():
         return with_one_painting(options, split)
     return Domains(*two_folders(options, options.photos, options.paintings, split))

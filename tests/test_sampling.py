@@ -1,0 +1,119 @@
+"""Generators that draw nothing, or are not those of the run in whose folder they are, are noticed."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from common.base.errors import InputError
+from common.sampling import draw_samples, finite, fits, refuse_other_inputs
+from common.training.run import as_json
+from common.training.trained_run import store_networks
+from tests.conftest import call_recipe, is_one_sentence
+from tests.files import picture, write
+from tests.tiny_recipes import TINY, build
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder of runs of every recipe, not trained."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name, tiny in TINY.items():
+        (runs / name).mkdir()
+        store_networks(runs / name, build(name))
+        (runs / name / "config.json").write_text(json.dumps(as_json(tiny.module.Config(**tiny.config))))
+    write(runs / "image.png", picture(16, 16))
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("command", "other", "words"),
+    [
+        ("dcgan sample", "pix2pix", "it takes (any, any, 1), but is fed (4)"),
+        ("dcgan sample", "cgan", "it takes (4) and (), but is fed (4)"),
+        ("dcgan evaluate", "cgan", "it takes (4) and (), but is fed (4)"),
+        ("dcgan evaluate", "style_transfer", "it takes (any, any, 1) and (any, any, 1), but is fed (4)"),
+        ("cgan sample", "vanilla", "it takes (4), but is fed (4) and ()"),
+        ("cgan interpolate", "vanilla", "it takes (4), but is fed (4) and ()"),
+        ("mode_collapse sample", "dcgan", "it makes (16, 16, 1), not points of the plane"),
+        ("mode_collapse evaluate", "simgan", "not points of the plane"),
+        ("stacked_mnist evaluate", "dcgan", "it makes grey images, not stacked ones"),
+        ("pix2pix apply", "dcgan", "it takes (4), not images"),
+        ("pix2pix apply", "style_transfer", "it takes (any, any, 1) and (any, any, 1), not images"),
+        ("pix2pix evaluate", "dcgan", "it takes (4), not images"),
+        ("simgan apply", "vanilla", "it takes (4), not images"),
+        ("simgan evaluate", "dcgan", "it takes (4), not images"),
+        ("simgan export", "dcgan", "it takes (4), not images"),
+        ("style_transfer apply", "pix2pix", "it does not translate in both directions"),
+        ("style_transfer evaluate", "dcgan", "it does not translate in both directions"),
+    ],
+)
+def test_the_generator_of_another_recipe(runs, tmp_path, command, other, words):
+    name, action = command.split()
+    folder = tmp_path / "run"
+    shutil.copytree(runs / name, folder)
+    shutil.copyfile(runs / other / "generator.keras", folder / "generator.keras")
+    out = ("--out", tmp_path / "out")
+    needed = {"apply": ("--input", runs / "image.png", *out), "export": out}
+    answer = call_recipe(name, action, *needed.get(action, ()), "--run-folder", folder)
+    assert is_one_sentence(answer, "The generator is not that of this recipe with the options of this run: ")
+    assert words in answer.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_generator_of_a_run_with_other_classes(runs, tmp_path):
+    shutil.copytree(runs / "cgan", tmp_path / "run")
+    path = tmp_path / "run" / "generator.json"
+    stored = json.loads(path.read_text())
+    stored["latents"]["config"]["class_count"] = 7
+    path.write_text(json.dumps(stored))
+    answer = call_recipe("cgan", "sample", "--run-folder", tmp_path / "run")
+    assert is_one_sentence(answer, "it has 3 classes, and the run 7")
+
+
+@pytest.mark.parametrize("command", ["dcgan sample", "dcgan evaluate", "cgan interpolate", "mode_collapse evaluate"])
+def test_a_generator_that_draws_nan(runs, tmp_path, command):
+    name, action = command.split()
+    folder = tmp_path / "run"
+    shutil.copytree(runs / name, folder)
+    spoil(folder / "generator.keras")
+    answer = call_recipe(name, action, "--run-folder", folder)
+    assert is_one_sentence(answer, "The network's samples are not finite (NaN or infinite)")
+    assert not (folder / "scores.json").exists()
+    assert not list(folder.glob("*.png"))
+
+
+def test_a_translator_that_draws_nan(runs, tmp_path):
+    shutil.copytree(runs / "simgan", tmp_path / "run")
+    spoil(tmp_path / "run" / "generator.keras")
+    where = ("--input", runs / "image.png", "--out", tmp_path / "out", "--run-folder", tmp_path / "run")
+    assert is_one_sentence(call_recipe("simgan", "apply", *where), "The network's samples are not finite")
+    assert not (tmp_path / "out").exists()
+
+
+def spoil(path):
+    generator = keras.saving.load_model(path, compile=False)
+    generator.weights[0].assign(np.full(generator.weights[0].shape, np.nan))
+    generator.save(path)
+
+
+def test_inputs_fit_as_keras_takes_them():
+    assert fits((1,), ())
+    assert fits((), (1,))
+    assert not fits((None, None, 3), (28, 28, 1))
+    labels = keras.Input((1,), dtype="int32")
+    network = keras.Model(labels, keras.layers.Flatten()(keras.layers.Embedding(3, 2)(labels)))
+    assert draw_samples(network, np.array([0, 1, 2, 0, 1])).shape == (5, 2)
+    with pytest.raises(InputError, match=r"it takes \(1\), but is fed \(2\)"):
+        refuse_other_inputs(network, np.zeros((4, 2)))
+
+
+def test_finite_samples_are_returned():
+    samples = np.zeros((2, 3))
+    assert finite(samples) is samples
+    with pytest.raises(InputError, match="not finite"):
+        finite(np.array([np.inf]))
