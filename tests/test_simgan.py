@@ -205,7 +205,7 @@ def test_wrong_options_are_refused(options, words):
 
 @pytest.mark.once
 def test_each_number_of_a_pair_is_checked():
-    with pytest.raises(InputError, match="--steps must be at least 1 .*, but is 0"):
+    with pytest.raises(InputError, match=r"--steps must be at least 1 .*, but is 0"):
         check_ranges(Config(steps=(2, 0)))
 
 

@@ -22,7 +22,8 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli import tiles
 from common.sampling import finite
-from common.training.trained_run import load_generator, refuse_no_translator
+from common.training.generator_check import refuse_no_translator
+from common.training.trained_run import load_generator
 from data_prep import decode, folders
 
 SHEET = "before_after.png"  # the overview that apply writes

@@ -33,12 +33,12 @@ from common.scoring.evaluator import (
     score_generator,
 )
 from common.scoring.extractors import ExtractorName, OpensExtractor
+from common.training.generator_check import refuse_no_images
 from common.training.trained_run import (
     load_generator,
     load_latents,
     options_of,
     read_config,
-    refuse_no_images,
     weights_of,
 )
 from data_prep import images

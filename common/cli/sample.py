@@ -14,7 +14,8 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
-from common.training.trained_run import class_names_of, load_generator, load_latents, refuse_no_images
+from common.training.generator_check import refuse_no_images
+from common.training.trained_run import class_names_of, load_generator, load_latents
 from data_prep.decode import SUFFIXES
 from data_prep.images import class_number
 

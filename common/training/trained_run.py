@@ -14,7 +14,7 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import run_folder, shown
 from common.networks import plain
-from common.sampling import described, other_generator, refuse_other_inputs
+from common.training.generator_check import other_generator, refuse_other_inputs
 from data_prep import images
 
 
@@ -98,25 +98,6 @@ def load_latents(folder, generator):
     if embedding and embedding.input_dim != found.class_count:
         raise other_generator(f"it has {embedding.input_dim} classes, and the run {found.class_count}")
     return found
-
-
-def refuse_no_images(generator):
-    """Raises an `InputError` if a generator does not make images `(height, width, 1 or 3)`."""
-    shapes = [tuple(part.shape[1:]) for part in getattr(generator, "outputs", None) or []]
-    if shapes and not (len(shapes) == 1 and is_image(shapes[0])):
-        raise other_generator(f"it makes {described(shapes)}, not images")
-
-
-def refuse_no_translator(generator):
-    """Raises an `InputError` if a generator does not make images of images."""
-    shapes = [tuple(part.shape[1:]) for part in generator.inputs]
-    if not (len(shapes) == 1 and is_image(shapes[0])):
-        raise other_generator(f"it takes {described(shapes)}, not images")
-    refuse_no_images(generator)
-
-
-def is_image(shape):
-    return len(shape) == 3 and shape[-1] in (1, 3)
 
 
 def weights_of(folder):

@@ -18,7 +18,8 @@ from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.latents import embedding_of
 from common.sampling import draw_samples
-from common.training.trained_run import class_names_of, load_generator, load_latents, refuse_no_images
+from common.training.generator_check import refuse_no_images
+from common.training.trained_run import class_names_of, load_generator, load_latents
 from data_prep.images import class_number
 
 STEPS = 10

@@ -20,9 +20,10 @@ from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.cli.sample import SampleOptions
-from common.sampling import described, draw_samples, other_generator
+from common.sampling import draw_samples
 from common.scoring import metrics
 from common.training.callbacks import read_log
+from common.training.generator_check import described, other_generator
 from common.training.run import Run
 from common.training.trained_run import grids_of, load_generator, load_latents, read_config
 

@@ -10,10 +10,11 @@ from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli.evaluate import MeasureOptions, report_scores
-from common.sampling import draw_samples, other_generator
+from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import target_scores
-from common.training.trained_run import open_run, refuse_no_translator
+from common.training.generator_check import other_generator, refuse_no_translator, refuse_other_inputs
+from common.training.trained_run import open_run
 
 from . import data
 
@@ -32,6 +33,7 @@ def measure(name, arguments):
     folder, generator, pairs = open_run(name, options.run_folder, data.SourceOptions)
     refuse_no_translator(generator)
     source, real = (side[np.arange(len(side))] for side in data.load_sides(pairs, "test"))
+    refuse_other_inputs(generator, source)
     if generator.output_shape[-1] != real.shape[-1]:
         raise other_generator(f"its images have {generator.output_shape[-1]} channels, the targets {real.shape[-1]}")
     translated = unscale(draw_samples(generator, scale(source), batch_size=16, training=True))

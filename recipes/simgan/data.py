@@ -42,10 +42,10 @@ class SimulationOptions:
 
     def check_given(self, given):
         """Refuses options that have no effect beside the others, or lack one."""
-        refuse_missing("simulated", self.simulated)
-        refuse_missing("real", self.real)
         if self.real is None and (self.simulator == "eyes" or self.simulated):
             raise InputError("The refiner needs real images; name a folder or an array file with --real.")
+        refuse_missing("simulated", self.simulated)
+        refuse_missing("real", self.real)
         if self.simulated:
             refuse_ignored(given, "count", "with --simulated, whose images are all used")
         elif self.channels != "1":

@@ -18,7 +18,8 @@ from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
-from common.training.trained_run import open_run, refuse_no_translator
+from common.training.generator_check import refuse_no_translator, refuse_other_inputs
+from common.training.trained_run import open_run
 
 from . import data
 
@@ -52,6 +53,7 @@ def export(name, arguments):
     if not options.overwrite:
         refuse_existing([*files, options.out / "labels.csv"])
     simulated, labels = data.simulate(simulation, options.count, FIRST_SEED + options.seed)
+    refuse_other_inputs(refiner, simulated)
     refined = unscale(draw_samples(refiner, scale(simulated)))
     with writing_to(options.out):
         write(options.out, files, refined, labels)

@@ -21,7 +21,8 @@ from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import mean_difference
-from common.training.trained_run import open_run, refuse_no_translator
+from common.training.generator_check import refuse_no_translator, refuse_other_inputs
+from common.training.trained_run import open_run
 from data_prep.batches import first
 
 from . import data
@@ -55,6 +56,7 @@ def evaluate(name, arguments):
         Kind(*(first(getattr(sides, key), options.pictures) for sides in (train, test)))
         for key in ("simulated", "real")
     )
+    refuse_other_inputs(refiner, raw.test)
     refined = Kind(*(unscale(draw_samples(refiner, scale(images))) for images in (raw.train, raw.test)))
     values = {"change by the refiner": mean_difference(raw.test, refined.test)}
     for kind, images in (("raw", raw), ("refined", refined)):

@@ -12,9 +12,10 @@ from common.base.errors import InputError
 from common.base.paths import shown
 from common.base.pictures import unscale
 from common.base.ranges import Count, Seed
-from common.sampling import draw_samples, other_generator
+from common.sampling import draw_samples
 from common.scoring import extractors, metrics
-from common.training.trained_run import load_latents, open_run, refuse_no_images
+from common.training.generator_check import other_generator, refuse_no_images
+from common.training.trained_run import load_latents, open_run
 from data_prep import images
 
 from . import data

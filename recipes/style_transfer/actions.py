@@ -11,9 +11,10 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Count
 from common.cli import apply
 from common.cli.evaluate import MeasureOptions, report_scores
-from common.sampling import draw_samples, other_generator
+from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import mean_difference, target_scores
+from common.training.generator_check import other_generator, refuse_other_inputs
 from common.training.trained_run import open_run
 from data_prep.batches import first
 
@@ -58,6 +59,7 @@ def evaluate(name, arguments):
     folder, generator, domains = open_run(name, options.run_folder, data.DomainOptions)
     translator(generator, "paintings")  # what is wrong with it is to be known before the data is read
     a, b = (first(domain, options.samples) for domain in data.load_domains(domains, "test"))
+    refuse_other_inputs(translator(generator, "paintings"), a)
     fake_b, fake_a = translated(generator, "paintings", a), translated(generator, "photos", b)
     values = {
         "cycle error, photos": mean_difference(a, translated(generator, "photos", fake_b)),

@@ -1,4 +1,4 @@
-"""Generators that draw nothing, or are not those of the run in whose folder they are, are noticed."""
+"""A generator that is not that of the run in whose folder it is, or draws what is no image, is noticed."""
 
 import json
 import shutil
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from common.base.errors import InputError
-from common.sampling import draw_samples, finite, fits, refuse_other_inputs
+from common.sampling import draw_samples, finite
+from common.training.generator_check import fits, refuse_other_inputs
 from common.training.run import as_json
 from common.training.trained_run import store_networks
 from tests.conftest import call_recipe, is_one_sentence
@@ -75,6 +76,20 @@ def test_the_generator_of_a_run_with_other_classes(runs, tmp_path):
     assert is_one_sentence(answer, "it has 3 classes, and the run 7")
 
 
+def test_inputs_fit_as_keras_takes_them():
+    assert fits((1,), ())
+    assert fits((), (1,))
+    assert not fits((None, None, 3), (28, 28, 1))
+    labels = keras.Input((1,), dtype="int32")
+    network = keras.Model(labels, keras.layers.Flatten()(keras.layers.Embedding(3, 2)(labels)))
+    assert draw_samples(network, np.array([0, 1, 2, 0, 1])).shape == (5, 2)
+    with pytest.raises(InputError, match=r"it takes \(1\), but is fed \(2\)"):
+        refuse_other_inputs(network, np.zeros((4, 2)))
+
+
+# Samples that are not finite ----------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("command", ["dcgan sample", "dcgan evaluate", "cgan interpolate", "mode_collapse evaluate"])
 def test_a_generator_that_draws_nan(runs, tmp_path, command):
     name, action = command.split()
@@ -99,17 +114,6 @@ def spoil(path):
     generator = keras.saving.load_model(path, compile=False)
     generator.weights[0].assign(np.full(generator.weights[0].shape, np.nan))
     generator.save(path)
-
-
-def test_inputs_fit_as_keras_takes_them():
-    assert fits((1,), ())
-    assert fits((), (1,))
-    assert not fits((None, None, 3), (28, 28, 1))
-    labels = keras.Input((1,), dtype="int32")
-    network = keras.Model(labels, keras.layers.Flatten()(keras.layers.Embedding(3, 2)(labels)))
-    assert draw_samples(network, np.array([0, 1, 2, 0, 1])).shape == (5, 2)
-    with pytest.raises(InputError, match=r"it takes \(1\), but is fed \(2\)"):
-        refuse_other_inputs(network, np.zeros((4, 2)))
 
 
 def test_finite_samples_are_returned():
