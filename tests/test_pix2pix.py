@@ -267,6 +267,23 @@ def test_padding_is_cropped_from_the_translation():
     assert np.array_equal(apply.translate(identity, image), image)
 
 
+@pytest.mark.once
+def test_apply_does_not_read_what_it_has_written(tmp_path, capsys):
+    write(tmp_path / "a.png", picture(8, 8))
+    options = apply.ApplyOptions(input=tmp_path, out=tmp_path / "out")
+    expected = {tmp_path / "a.png": tmp_path / "out" / "a.png"}
+    assert apply.outputs_of(options) == expected
+    assert capsys.readouterr().out == ""
+    for name in ("a.png", apply.SHEET):
+        write(tmp_path / "out" / name, picture(8, 8))
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    assert apply.outputs_of(options) == expected
+    assert "Left out: 4 images in" in capsys.readouterr().out
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError, match=r"--input expects images, but .* contains none"):
+        apply.outputs_of(options)
+
+
 @pytest.mark.slow
 @pytest.mark.once
 def test_apply_keeps_names_and_overwrites_nothing(tmp_path):
