@@ -32,8 +32,8 @@ MISTAKES = (
     Mistake(
         "pix2pix without its noise at test time",
         "common/cli/apply.py",
-        "generator(image, training=True)",
-        "generator(image, training=False)",
+        "generator(scale(image)[np.newaxis], training=True)",
+        "generator(scale(image)[np.newaxis], training=False)",
         "tests/test_pix2pix.py::test_dropout_is_active_at_inference",
     ),
     Mistake(
