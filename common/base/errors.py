@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import sys
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -29,9 +30,10 @@ ADVICE = {
 def in_sentences():
     """Turns errors of the system within it (disk, memory, encoding) into an `InputError`, for the command lines.
 
-    The output may go to a program that stops reading, such as `head`, and may not be able to show every character.
-    With GAN_COOKBOOK_TRACEBACK=1 the traceback is shown.
+    The output may go to a program that stops reading, such as `head`, may be closed, and may not be able to show every
+    character. With GAN_COOKBOOK_TRACEBACK=1 the traceback is shown.
     """
+    sys.stdout, sys.stderr = (stream or open_nowhere() for stream in (sys.stdout, sys.stderr))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -44,6 +46,11 @@ def in_sentences():
         if os.environ.get("GAN_COOKBOOK_TRACEBACK"):
             raise
         raise InputError(sentence_of(error)) from error
+
+
+def open_nowhere():
+    """Returns a stream for output that nobody reads: a shell's `>&-` starts a program without one."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def sentence_of(error):
