@@ -407,3 +407,19 @@ def test_real_data(name, count, tmp_path):
     assert len(found.records) == count
     report.write(tmp_path / "a.html", data, found, report.sections(data, found))
     assert clean.clean(data, tmp_path / "out")[0] > 0.98 * count
+
+
+def test_another_package_keeps_its_current_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("import data_prep")
+    (tmp_path / "mine" / "__main__.py").write_text("import beside")
+    (tmp_path / "beside.py").write_text("print('found')")
+    answer = subprocess.run(
+        [sys.executable, "-m", "mine"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout == "found\n", answer.stderr

@@ -186,8 +186,10 @@ def test_folders_a_thousand_levels_deep_are_listed(tmp_path):
         for _ in range(1500):
             Path("d").mkdir()
             os.chdir("d")
-    found = load(tmp_path / "data")
-    subprocess.run(["rm", "-r", tmp_path / "data"], check=True)  # since pytest cannot
+    try:
+        found = load(tmp_path / "data")
+    finally:
+        subprocess.run(["rm", "-r", tmp_path / "data"], check=True)  # since pytest cannot
     assert len(found.images) == 30
     assert [(row.path, row.reason) for row in found.images.skipped] == [(101 * "d/", "is within more than 100 folders")]
 
