@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.base.errors import InputError, in_sentences
+from common.base.errors import InputError, in_sentences, printable
 from common.launch import environment
 
 if importlib.util.find_spec("imagehash") is None:  # the packages are missing: restart in the project's environment
@@ -67,7 +67,7 @@ def report_on(path, arguments):
     parts = report.sections(data, measured)
     print(report.text(parts))
     report.write(options.out, data, measured, parts, options.overwrite)
-    print(f"\nWith images: {options.out}")
+    print(f"\nWith images: {printable(options.out)}")
 
 
 def cleaned(path, arguments):
@@ -79,7 +79,7 @@ def cleaned(path, arguments):
         raise InputError(f"--drop must be some of {','.join(clean.DROPS)}, or none, but is {options.drop!r}.")
     data = analysis.collect(path)
     kept, left = clean.clean(data, options.out, drop, images.parse_size(options.size), options.fit, options.cap)
-    print(f"{kept} images in {options.out}; {left} left out, see {options.out / 'left_out.csv'}.")
+    print(f"{kept} images in {printable(options.out)}; {left} left out, see {printable(options.out / 'left_out.csv')}.")
 
 
 def download(arguments):
@@ -91,7 +91,10 @@ def download(arguments):
         return
     if len(arguments) > 1 or arguments[0] not in table:
         raise InputError(f"There is no data set {' '.join(arguments)!r}; there are {', '.join(table)}.")
-    print(datasets.folder_of(arguments[0]) if table[arguments[0]].files else f"{arguments[0]} comes with the project.")
+    if table[arguments[0]].files:
+        print(printable(datasets.folder_of(arguments[0])))
+    else:
+        print(f"{arguments[0]} comes with the project.")
 
 
 def main(arguments):

@@ -114,7 +114,7 @@ def of_folder(root):
         labels.append(inner[0] if inner else domain)
 
     def read(index):
-        data = (root / listing.names[index]).read_bytes()
+        data = decode.bytes_of(root / listing.names[index])
         return decode.decode(data), data
 
     return Collection(root, listing.names, labels, splits, read, listing.skipped, True)

@@ -3,6 +3,7 @@
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -17,6 +18,12 @@ MAX_BYTES = 200e9
 MAX_RATIO = 200  # extracted bytes per byte of the archive; images hardly compress
 SPARE_BYTES = 100e6  # allowed in addition, whatever the ratio
 MAX_HEADER = 1_000_000  # bytes of a long name or of other facts about a member of a tar
+MAX_DEPTH = 100  # folders within each other
+# What Python's readers raise about damaged files: found by changing random bytes of good ones.
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, RuntimeError, ArithmeticError, LookupError),
+)
 
 
 def is_archive(path):
@@ -31,18 +38,22 @@ def extract(archive, folder):
         folder: path; must not exist.
 
     Raises:
-        InputError: if the archive is damaged, has a link, a device, an absolute path or one with `..`, or is larger
-            than an archive of images can be. Then nothing is left behind.
+        InputError: if the archive is damaged, has a link, a device, a sparse file, an absolute path or one with `..`,
+            or is larger than an archive of images can be. Then nothing is left behind.
     """
     archive, folder = Path(archive), Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".part-{folder.name}-", dir=folder.parent))
+    part = Path(tempfile.mkdtemp(prefix=part_name(folder), dir=folder.parent))
     try:
         with opened(archive) as members:
             write(archive, members, part)
         part.chmod(0o755)
         part.rename(folder)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as error:
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"{archive} holds a name that cannot be decoded ({error.reason}); pack it again.") from error
+    except DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[-1]  # of several ways to read it the last one
         raise InputError(f"{archive} is not a complete archive ({reason}); fetch it again.") from error
     except OSError as error:
@@ -81,6 +92,18 @@ class StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"a header of {member.size / 1e6:,.0f} MB")
         return member
 
+    # The two formats of sparse files whose list of holes may have any length; Python reads it with the header.
+
+    def _proc_sparse(self, tar):
+        raise sparse(tar.name, self)
+
+    def _proc_gnusparse_10(self, following, headers, tar):
+        raise sparse(tar.name, following)
+
+
+def sparse(archive, member):
+    return InputError(f"{archive} holds a sparse file, {member.name!r}; pack it again without --sparse.")
+
 
 class opened:  # noqa: N801 (reads as a verb)
     """Yields `(name, file)` for every regular file of a zip or tar; `file` is opened by calling it."""
@@ -110,6 +133,8 @@ class opened:  # noqa: N801 (reads as a verb)
         for member in self.file:
             if not (member.isreg() or member.isdir()):
                 raise InputError(f"{self.archive} holds a link or a device, {member.name!r}; it is not extracted.")
+            if member.issparse():
+                raise sparse(self.archive, member)
             if member.isreg():
                 yield member.name, lambda member=member: self.file.extractfile(member)
 
@@ -135,6 +160,8 @@ def safe(name, archive):
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0] or "\0" in name:
         raise InputError(f"{archive} holds the path {name!r}, which leads out of its folder; it is not extracted.")
+    if len(path.parts) > MAX_DEPTH:
+        raise InputError(f"{archive} holds more than {MAX_DEPTH} folders within each other; it is not extracted.")
     return path
 
 
@@ -143,3 +170,17 @@ def inner(folder):
     folder = Path(folder)
     items = [item for item in folder.iterdir() if not item.name.startswith((".", "__MACOSX"))]
     return inner(items[0]) if len(items) == 1 and items[0].is_dir() else folder
+
+
+def part_name(folder):
+    """Returns the first part of the name under which a folder is extracted; a random one follows."""
+    return f".part-{folder.name}-"
+
+
+def folder_name(part):
+    """Returns the name of the folder that was to be extracted.
+
+    >>> folder_name(Path(part_name(Path("my-photos.zip")) + "a8fg_d1"))
+    'my-photos.zip'
+    """
+    return part.name.removeprefix(".part-").rpartition("-")[0]

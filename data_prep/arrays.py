@@ -1,13 +1,13 @@
 """Images from NumPy's .npy and .npz files, of various dtypes, value ranges and axis orders."""
 
 import contextlib
-import zipfile
-from pathlib import Path
+import tokenize
 
 import numpy as np
 
 from common.base.errors import InputError
 from data_prep import decode
+from data_prep.archives import DAMAGE
 
 # Names of the images and labels of each split in a .npz file.
 IMAGES = {
@@ -22,7 +22,8 @@ WHOLE_LABELS = ("labels", "y", "arr_1")
 def read(path, split="train"):
     """Returns images as uint8 `(count, height, width, channels)`, and labels `(count,)` or None.
 
-    A .npy file is memory-mapped, so that only the batches are in memory. A .npz file is read completely.
+    A .npy file is memory-mapped, so that only the batches are in memory. A .npz file is read completely. Which of them
+    it is, its content tells.
 
     Args:
         path: path of a .npy or .npz file.
@@ -32,9 +33,10 @@ def read(path, split="train"):
         InputError: if the file is damaged, contains Python objects, or no images.
     """
     with refusing_damage(path):
-        if Path(path).suffix == ".npy":
-            return to_images(np.load(path, mmap_mode="r", allow_pickle=False), path), None
-        with np.load(path, allow_pickle=False) as arrays:
+        content = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return to_images(content, path), None
+        with content as arrays:
             images, labels = chosen(arrays, path, split)
             return to_images(arrays[images], path), to_labels(arrays, images, labels, path)
 
@@ -45,10 +47,12 @@ def splits(path):
     Raises:
         InputError: if the file is damaged.
     """
-    if Path(path).suffix == ".npy":
-        return ("train",)
-    with refusing_damage(path), np.load(path, allow_pickle=False) as arrays:
-        return ("train", "test") if any(name in arrays for name in IMAGES["test"]) else ("train",)
+    with refusing_damage(path):
+        content = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return ("train",)
+        with content as arrays:
+            return ("train", "test") if any(name in arrays for name in IMAGES["test"]) else ("train",)
 
 
 @contextlib.contextmanager
@@ -58,7 +62,7 @@ def refusing_damage(path):
         yield
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (*DAMAGE, OSError, SyntaxError, tokenize.TokenError) as error:
         raise InputError(f"{path} is damaged or contains Python objects ({error}); save it again.") from error
 
 

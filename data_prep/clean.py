@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from common.base.errors import InputError
-from common.base.files import whole, writing_to
+from common.base.files import PARTS, sweep, whole, writing_to
 from data_prep import analysis, decode
 from data_prep.folders import progress
 
@@ -36,9 +36,11 @@ def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
         The numbers of images copied and left out.
 
     Raises:
-        InputError: if the folder is inside the source or contains it, or already has other content.
+        InputError: if the folder is inside the source or contains it, or already has other content; or if a class of an
+            array cannot be the name of a folder.
     """
     out = Path(out)
+    names = names_in_copy(data, as_png=size is not None or not data.is_folder)
     options = {"source": str(data.root.resolve()), "drop": sorted(drop), "size": size, "fit": fit, "cap": cap}
     begin(data, out, json.loads(json.dumps(options)))
     measured = analysis.measure(data, store=out / STATE)
@@ -49,7 +51,7 @@ def clean(data, out, drop=("duplicates",), size=None, fit="crop", cap=None):
         kept, over = capped(data, kept, cap)
         reasons.update({data.names[index]: f"over the cap of {cap} for its class" for index in over})
     for index in progress(kept, f"Writing {len(kept)} images"):
-        copy(data, index, out, size, fit)
+        copy(data, index, out / names[index], size, fit)
     write_left_out(out / "left_out.csv", reasons)
     shutil.rmtree(out / STATE)
     return len(kept), len(reasons)
@@ -66,6 +68,7 @@ def begin(data, out, options):
             raise InputError(
                 f"{out} holds an interrupted cleaning with other options; repeat them, or choose another --out."
             )
+        sweep(out, f"**/{PARTS}")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not overwritten; choose another --out.")
     else:
@@ -106,26 +109,44 @@ def capped(data, kept, cap):
     return [index for index in kept if index in chosen], [index for index in kept if index not in chosen]
 
 
-def copy(data, index, out, size, fit):
-    """Writes one image, unless an earlier call did; the file appears only when it is complete."""
-    name = Path(data.names[index])
+def names_in_copy(data, as_png):
+    """Returns the path of each image within the copy, no two the same.
+
+    As a PNG `a.jpg` becomes `a.jpg.png`, which may be the name of another image: that one becomes `a.jpg.png.png`.
+    """
     if not data.is_folder:
-        name = Path(*([data.splits[index]] if data.splits[index] else []), data.labels[index], name.name)
-    as_png = size is not None or not data.is_folder
-    target = out / (
-        name.with_name(f"{name.name}.png" if name.suffix.lower() != ".png" else name.name) if as_png else name
-    )
+        return [in_class_folder(data, index) for index in range(len(data.names))]
+    if not as_png:
+        return data.names
+    taken = set(data.names)
+
+    def keeps_its_name(name):
+        return name.lower().endswith(".png") and name[: -len(".png")] not in taken
+
+    return [name if keeps_its_name(name) else f"{name}.png" for name in data.names]
+
+
+def in_class_folder(data, index):
+    """Returns the path of an image of an array within the copy: its class is a folder."""
+    split, label = data.splits[index], data.labels[index]
+    if not label or label.startswith(".") or "/" in label:
+        raise InputError(f"The class {label!r} of {data.root} cannot be the name of a folder; rename it.")
+    return Path(split, label, Path(data.names[index]).name)
+
+
+def copy(data, index, target, size, fit):
+    """Writes one image, unless an earlier call did; the file appears only when it is complete."""
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as part:
-        if as_png:
+        if size is not None or not data.is_folder:
             image, _ = data.read(index)
             image = decode.resize(image, size, fit) if size else image
             _, png = cv2.imencode(".png", image[..., ::-1] if image.shape[2] == 3 else image)
             part.write_bytes(png.tobytes())
         else:
-            shutil.copyfile(data.root / name, part)
+            shutil.copyfile(data.root / data.names[index], part)
 
 
 def write_left_out(path, reasons):

@@ -1,5 +1,7 @@
 """The named data sets of `datasets.toml`, each with its sources, hashes, licence and citation."""
 
+import contextlib
+import shutil
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -70,10 +72,22 @@ def extracted(archive, folder=None):
     """Returns the folder of an archive's files; extracts them once, into `folder` or beside the archive."""
     folder = folder or archive.with_name(f"{archive.name}.extracted")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent)
     with downloads.locked(folder):
         if not folder.exists():
             archives.extract(archive, folder)
     return archives.inner(folder)
+
+
+def sweep(parent):
+    """Removes the unfinished folders of extractions that were killed, which may have many gigabytes.
+
+    An extraction holds a lock, which the system frees when its process ends, however it ends. Unlike the age of a
+    folder or the number of a process, this holds on slow disks and across containers, too.
+    """
+    for part in parent.glob(".part-*-*/"):
+        with contextlib.suppress(OSError), downloads.locked(parent / archives.folder_name(part), wait=False):
+            shutil.rmtree(part)
 
 
 def load(name, split):

@@ -97,8 +97,20 @@ def read(path, size=None, fit="crop", channels=None):
     Raises:
         UnusableError: if the file cannot be decoded, or all its pixels are equal.
     """
+    return decode(bytes_of(path), size, fit, channels)
+
+
+def bytes_of(path):
+    """Returns the content of a file.
+
+    Raises:
+        UnusableError: if it cannot be read, or is a pipe, a socket or a device, whose content may never end.
+    """
+    path = Path(path)
     try:
-        return decode(Path(path).read_bytes(), size, fit, channels)
+        if path.exists() and not path.is_file():
+            raise UnusableError("is not a regular file")
+        return path.read_bytes()
     except OSError as error:
         raise UnusableError(f"cannot be read: {error.strerror}") from error
 

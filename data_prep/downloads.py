@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import http.client
 import shutil
+import stat
 import sys
 import time
 import urllib.error
@@ -15,11 +16,13 @@ from typing import NamedTuple
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from common.base.errors import InputError
-from common.base.files import flush
+from common.base.files import flush, open_itself
 
 TRIES = 4  # consecutive attempts without progress
 WAIT = 1.0  # seconds before the second attempt; doubled each time
 TIMEOUT = 30  # seconds without an answer
+SLOWEST = 10_000  # bytes per second
+WINDOW = 60  # seconds over which the speed is averaged
 BLOCK = 1 << 16
 
 
@@ -72,24 +75,34 @@ def fetch(file, folder, wait=WAIT):
 
 
 @contextlib.contextmanager
-def locked(path):
-    """Holds a lock file beside the path, so that one process works on it and the others wait."""
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+def locked(path, wait=True):
+    """Holds a lock file beside the path, so that one process works on it and the others wait.
+
+    Raises:
+        BlockingIOError: if another process works on it, and `wait` is false.
+    """
+    with open_itself(path.with_name(f".{path.name}.lock"), "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if not wait:
+                raise
             print(f"Another process is working on {path.name}; waiting for it.", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def download(file, path, wait):
-    """Downloads to a partial file beside the path, resuming an earlier attempt, and renames it when complete."""
-    part = path.with_name(f".part-{path.name}")
+    """Downloads to a partial file beside the path, resuming an earlier attempt, and renames it when complete.
+
+    Gives up after some attempts without progress, and when it takes longer than at the speed `SLOWEST`.
+    """
+    part = partial(path)
     failures, reasons = 0, []
+    deadline = time.monotonic() + TRIES * WINDOW + file.bytes / SLOWEST
     print(f"Downloading {file.name} ({file.bytes / 1e6:.1f} MB) …", flush=True)
     with bar(file) as advance:
-        while failures < TRIES:
+        while failures < TRIES and time.monotonic() < deadline:
             before = size_of(part)
             for address in file.mirrors:
                 try:
@@ -107,11 +120,22 @@ def download(file, path, wait):
     )
 
 
+def partial(path):
+    """Returns the path of the partial file. Its name is known, so what is no file of its own there is removed first."""
+    part = path.with_name(f".part-{path.name}")
+    with contextlib.suppress(FileNotFoundError):
+        status = part.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # it would be written through to another file
+            part.unlink()
+    return part
+
+
 def transfer(file, address, part, advance):
     """Appends the missing bytes to the partial file.
 
     Raises:
-        TransferError: if too few bytes arrived (they are kept, to be resumed), too many, or the hash is wrong.
+        TransferError: if too few bytes arrived (they are kept, to be resumed), too many, too slowly, or the hash is
+            wrong.
     """
     done = size_of(part)
     request = urllib.request.Request(address, headers={"User-Agent": "gan-cookbook"})
@@ -121,11 +145,13 @@ def transfer(file, address, part, advance):
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             continues = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
             done = done if continues else 0  # a server without range support starts over
-            with part.open("ab" if continues else "wb") as out:
-                while done <= file.bytes and (block := answer.read(BLOCK)):
+            with open_itself(part, "ab" if continues else "wb") as out:
+                for block in blocks(answer):
                     out.write(block)
                     done += len(block)
                     advance(done)
+                    if done > file.bytes:
+                        break
     if done < file.bytes:
         raise TransferError(f"only {done} of {file.bytes} bytes arrived")
     if done > file.bytes or sha256(part) != file.sha256:
@@ -133,6 +159,22 @@ def transfer(file, address, part, advance):
         raise TransferError(
             "it has more bytes than expected" if done > file.bytes else "its SHA-256 is not the expected one"
         )
+
+
+def blocks(answer):
+    """Yields what arrives, when it arrives.
+
+    Raises:
+        TransferError: if it arrives more slowly than `SLOWEST`, such as a byte now and then, which is no timeout.
+    """
+    end, arrived = time.monotonic() + WINDOW, 0
+    while block := answer.read1(BLOCK):
+        yield block
+        arrived += len(block)
+        if time.monotonic() > end:
+            if arrived < WINDOW * SLOWEST:
+                raise TransferError(f"slower than {SLOWEST / 1000:g} kB per second")
+            end, arrived = time.monotonic() + WINDOW, 0
 
 
 def sha256(path):

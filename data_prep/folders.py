@@ -12,6 +12,7 @@ from rich.progress import track
 
 from common.base.errors import InputError
 from data_prep import decode
+from data_prep.archives import MAX_DEPTH
 from data_prep.decode import FORMATS, SUFFIXES, UnusableError
 from data_prep.skipped import Skipped, refuse_many, summary, tell_skipped
 
@@ -51,6 +52,8 @@ def find(root):
             return skipped.append(Skipped(prefix, "skipped", f"cannot be read: {error.strerror}"))
         if identity in parents:
             return skipped.append(Skipped(prefix, "skipped", "is a link back to a folder above it"))
+        if len(parents) > MAX_DEPTH:
+            return skipped.append(Skipped(prefix, "skipped", f"is within more than {MAX_DEPTH} folders"))
         for entry in entries:
             name = f"{prefix}{entry.name}"
             if entry.name.startswith((".", "__MACOSX")):

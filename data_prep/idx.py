@@ -4,6 +4,7 @@ Reference: http://yann.lecun.com/exdb/mnist, "The IDX file format".
 """
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from common.base.errors import InputError
 
 UNSIGNED_BYTE = 0x08
+MOST_DIMENSIONS = 4  # of images in colour
 PREFIXES = {"train": "train", "test": "t10k"}
 
 
@@ -30,7 +32,9 @@ def read(path):
             values = np.frombuffer(file.read(), np.uint8)
     except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is not a complete IDX file ({error}); fetch it again.") from error
-    if zeros or kind != UNSIGNED_BYTE or values.size != np.prod(shape):
+    if dimensions > MOST_DIMENSIONS:
+        raise InputError(f"{path} says that it has {dimensions} dimensions; images and labels have 3 and 1.")
+    if zeros or kind != UNSIGNED_BYTE or 0 in shape or values.size != math.prod(shape):
         raise InputError(
             f"{path} is not a complete IDX file of bytes: its header says shape {shape}, but it holds {values.size} "
             "values; fetch it again."
@@ -64,6 +68,12 @@ def read_split(folder, split):
             raise InputError(f"{folder} has no file {name}.gz; put it there next to the others.")
         arrays.append(read(path))
     images, labels = arrays
+    is_image = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+    if not is_image or labels.ndim != 1:
+        raise InputError(
+            f"{folder} holds images of shape {images.shape} and labels of shape {labels.shape}; expected are (count, "
+            "height, width) and (count,)."
+        )
     if len(images) != len(labels):
         raise InputError(f"{folder} has {len(images)} images but {len(labels)} labels; fetch both files again.")
     return images, labels

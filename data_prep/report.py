@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from common.base.errors import InputError
+from common.base.errors import InputError, printable
 from common.base.files import whole
 from data_prep import analysis, decode
 from data_prep.skipped import missing_of
@@ -191,12 +191,12 @@ def text_of(part):
     lines = [*part.lines]
     if part.groups and part.lines:
         lines += [", ".join(caption for caption, _ in group[:6]) for group in part.groups]
-    yield from (f"  {line}" for line in lines[: LISTED + 1])
+    yield from (f"  {printable(line)}" for line in lines[: LISTED + 1])
     if len(lines) > LISTED + 1:
         yield f"  … and {len(lines) - LISTED - 1} more"
     most = max((count for _, count in part.bars), default=1)
     for label, count in part.bars:
-        yield f"  {label:>18} {count:>8} {'█' * round(30 * count / max(most, 1))}"
+        yield f"  {printable(label):>18} {count:>8} {'█' * round(30 * count / max(most, 1))}"
 
 
 # As a page ----------------------------------------------------------------------------------------------------------
@@ -208,20 +208,24 @@ def write(path, data, measured, parts, overwrite=False):
     Raises:
         InputError: if a file of this name exists and is not a report.
     """
-    if path.exists() and not overwrite and GENERATOR not in path.read_text("utf-8", errors="replace")[:2000]:
+    is_report = path.is_file() and GENERATOR in path.read_text("utf-8", errors="replace")[:2000]
+    if path.exists() and not (overwrite or is_report):
         raise InputError(f"{path} exists already and is not a report; choose another --out, or say --overwrite.")
-    title = f"Report on {html.escape(str(data.root))}"
+    title = f"Report on {escape(data.root)}"
     body = "\n".join(page_of(part, data, measured.records) for part in parts)
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{GENERATOR}<title>{title}</title>'
         f"<style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n{body}\n</body></html>\n"
     )
     with whole(path) as part:
-        part.write_text(page, encoding="utf-8", errors="replace")
+        part.write_text(page, encoding="utf-8")
+
+
+def escape(text):
+    return html.escape(printable(text))
 
 
 def page_of(part, data, records):
-    escape = html.escape
     most = max((count for _, count in part.bars), default=1)
     rows = "".join(
         f"<tr><td>{escape(label)}</td><td>{count}</td>"
@@ -248,5 +252,5 @@ def figure(data, records, caption, row):
     _, png = cv2.imencode(".jpg", small[..., ::-1] if small.shape[2] == 3 else small)
     return (
         f'<figure><img alt="" src="data:image/jpeg;base64,{base64.b64encode(png).decode()}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

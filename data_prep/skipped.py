@@ -4,7 +4,7 @@ import collections
 import csv
 from typing import NamedTuple
 
-from common.base.errors import InputError
+from common.base.errors import InputError, printable
 from common.base.files import whole
 from data_prep.decode import SUFFIXES
 
@@ -55,17 +55,17 @@ def missing_of(skipped):
 
 
 def summary(skipped):
-    """Returns the number of files for each reason, the most frequent first, each with an example."""
+    """Returns the number of files for each reason, the most frequent first, each with an example; to be printed."""
     reasons = collections.defaultdict(list)
     for row in skipped:
         kind = row.reason.split(":")[0]
         reasons[kind if row.outcome == "skipped" else f"read anyway, {kind}"].append(row.path)
     ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    return "; ".join(f"{len(paths)} × {reason}, such as {paths[0]}" for reason, paths in ordered)
+    return printable("; ".join(f"{len(paths)} × {reason}, such as {paths[0]}" for reason, paths in ordered))
 
 
 def write_skipped(path, skipped):
-    """Writes `skipped.csv`: path, outcome and reason of each unusable or misnamed file."""
+    """Writes `skipped.csv`: path, outcome and reason of each unusable or misnamed file; the names byte for byte."""
     with whole(path) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(Skipped._fields)

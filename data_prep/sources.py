@@ -131,6 +131,8 @@ class IdxFolder:
 
     def read(self, split, allow_skipped=False):
         images, labels = idx.read_split(self.root, split)
+        if labels.max() >= len(self._class_names):
+            raise InputError(f"{self.root} has the label {labels.max()}, but {len(self._class_names)} classes from 0.")
         return Arrays(with_channel_axis(images), labels.astype(np.int64), self._class_names)
 
 

@@ -22,10 +22,10 @@ from tests.files import SHARED, picture, write, write_bad_files, write_many
 pytestmark = pytest.mark.once
 
 
-def data_prep(*arguments, cwd=None):
+def data_prep(*arguments, cwd=None, env=()):
     """Runs `python -m data_prep` as a user does."""
     command = [sys.executable, "-m", "data_prep", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), **dict(env)}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -243,6 +243,24 @@ def test_cleaning_an_array_gives_a_folder(tmp_path):
     assert np.array_equal(found.images[np.arange(5)], array[[0, 1, 2, 3, 4]])
 
 
+def test_no_two_images_of_a_cleaning_have_one_name(tmp_path):
+    names = ("a", "a.png", "a.jpg", "a.jpg.png", "a.jpg.png.png", "b.PNG")
+    for seed, name in enumerate(names):
+        write(tmp_path / "data" / name, picture(16, 16, seed), "PNG")
+    assert clean.clean(analysis.collect(tmp_path / "data"), tmp_path / "out", size=(16, 16)) == (6, 0)
+    copies = {path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".csv"}
+    assert copies == {"a.png", "a.png.png", "a.jpg.png", "a.jpg.png.png", "a.jpg.png.png.png", "b.PNG"}
+    assert len({cv2.imread(str(tmp_path / "out" / name)).tobytes() for name in copies}) == 6
+
+
+@pytest.mark.parametrize("label", ["../../outside", "/outside", "..", ".hidden", "a/b"])
+def test_a_class_of_an_array_leads_nowhere(tmp_path, label):
+    np.savez(tmp_path / "a.npz", x=np.stack([picture(16, 16, seed) for seed in range(4)]), y=[label, "b", "b", "b"])
+    with pytest.raises(InputError, match=re.escape(f"The class {label!r} of {tmp_path}/a.npz cannot be the name")):
+        clean.clean(analysis.collect(tmp_path / "a.npz"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_cleaning_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(analysis, "CHUNK", 10)
     write_many(tmp_path / "data", 40)
@@ -329,6 +347,39 @@ def test_wrong_commands_give_an_error_of_one_line(tmp_path, arguments, message):
     assert answer.stderr.count("\n") == 1
 
 
+def test_modules_of_the_current_folder_are_not_run(tmp_path):
+    """Also if PYTHONPATH has an empty part, which stands for it."""
+    for name in ("cv2", "numpy", "dataclasses", "common", "tyro", "csv"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('run')")
+    for path in (f"{PROJECT}", f":{PROJECT}"):
+        answer = data_prep("download", cwd=tmp_path, env={"PYTHONPATH": path})
+        assert answer.returncode == 0, answer.stderr
+        assert "cite Xiao et al." in answer.stdout
+
+
+def test_names_in_a_report_do_not_control_the_terminal(tmp_path):
+    folder = tmp_path / os.fsdecode(b"d\xff\x1b[2J")
+    write_many(folder / "c\x1b[31mlass", 9)
+    write(folder / "c\x1b[31mlass" / "copy\n\x9b.png", picture(20, 24, 3))
+    (folder / os.fsdecode(b"br\xffok\x1b[2J\nen.png")).write_text("not an image")
+    answer = data_prep("report", folder, "--out", folder / "report.html")
+    assert answer.returncode == 0, answer.stderr
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", answer.stdout)
+    assert r"  br\udcffok\x1b[2J\nen.png: is not an image" in answer.stdout
+    assert "\x1b" not in (folder / "report.html").read_text("utf-8")
+    answer = data_prep("clean", folder, "--out", tmp_path / "out\x1b[2J")
+    assert answer.returncode == 0, answer.stderr
+    assert "\x1b" not in answer.stdout
+
+
+def test_a_report_is_not_read_from_a_pipe(tmp_path):
+    write_many(tmp_path / "data", 2)
+    os.mkfifo(tmp_path / "pipe")
+    data = analysis.collect(tmp_path / "data")
+    with pytest.raises(InputError, match="pipe exists already and is not a report"):
+        report.write(tmp_path / "pipe", data, analysis.measure(data), [])
+
+
 def test_help_and_the_table_of_data_sets():
     assert "python -m data_prep report PATH" in data_prep().stdout
     assert "--overwrite" in data_prep("report", "--help").stdout
@@ -356,3 +407,19 @@ def test_real_data(name, count, tmp_path):
     assert len(found.records) == count
     report.write(tmp_path / "a.html", data, found, report.sections(data, found))
     assert clean.clean(data, tmp_path / "out")[0] > 0.98 * count
+
+
+def test_another_package_keeps_its_current_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("import data_prep")
+    (tmp_path / "mine" / "__main__.py").write_text("import beside")
+    (tmp_path / "beside.py").write_text("print('found')")
+    answer = subprocess.run(
+        [sys.executable, "-m", "mine"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stdout == "found\n", answer.stderr

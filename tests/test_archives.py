@@ -1,6 +1,9 @@
 """Untrusted archives: files stay inside the folder, and their size and number are limited."""
 
+import contextlib
+import fcntl
 import io
+import random
 import stat
 import tarfile
 import zipfile
@@ -8,7 +11,7 @@ import zipfile
 import pytest
 
 from common.base.errors import InputError
-from data_prep import archives
+from data_prep import archives, datasets
 
 pytestmark = pytest.mark.once
 
@@ -158,3 +161,83 @@ def test_encrypted_archive(tmp_path):
         data[data.index(signature) + offset] |= 1  # the encryption flag
     archive.write_bytes(data)
     refused(archive, tmp_path, "is not a complete archive .*(encrypted|password)")
+
+
+def test_a_name_that_cannot_be_decoded(tmp_path):
+    """It says that it is UTF-8, in the directory of the zip or only before the file."""
+    archive = zipped(tmp_path / "a.zip", ("x.png", b"data"))
+    for name, start in ((6, 30), (8, 46)):
+        data = bytearray(archive.read_bytes())
+        place = data.index(b"PK\x03\x04" if name == 6 else b"PK\x01\x02")
+        data[place + name + 1] |= 8
+        data[place + start] = 0xFF
+        (tmp_path / "b.zip").write_bytes(data)
+        refused(tmp_path / "b.zip", tmp_path, "holds a name that cannot be decoded .*; pack it again")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"GNU.sparse.size": "9", "GNU.sparse.numblocks": "0"},
+        {"GNU.sparse.size": "9", "GNU.sparse.map": "0,1"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"},
+    ],
+    ids=["GNU", "0.0", "0.1", "1.0"],
+)
+def test_sparse_files_of_a_tar(tmp_path, headers):
+    """Some list their holes before their data, as many as they like, and the list would be read into the memory."""
+    info = tarfile.TarInfo("a.png")
+    data = b"1000000\n" + b"0\n" * 2_000_000
+    info.size = len(data)
+    info.type = tarfile.REGTYPE if headers else tarfile.GNUTYPE_SPARSE
+    info.pax_headers = headers
+    archive = tmp_path / "a.tar"
+    with archive.open("wb") as file:
+        file.write(info.tobuf(tarfile.PAX_FORMAT if headers else tarfile.GNU_FORMAT))
+        file.write(data + bytes(-len(data) % 512 + 1024))
+    refused(archive, tmp_path, r"holds a sparse file, 'a\.png'; pack it again without --sparse")
+
+
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_folders_within_each_other(tmp_path, make):
+    archive = make(tmp_path / "a.bin", ("d/" * 1500 + "a.png", b"x"))
+    refused(archive, tmp_path, "holds more than 100 folders within each other")
+    deep = make(tmp_path / "b.bin", ("d/" * 99 + "a.png", b"x"))
+    archives.extract(deep, tmp_path / "deep")
+    assert (archives.inner(tmp_path / "deep") / "a.png").read_bytes() == b"x"
+
+
+def in_pax_format(path):
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as file:
+        info = tarfile.TarInfo("ü")
+        info.size, info.pax_headers = 4, {"size": "4", "GNU.sparse.size": "x"}
+        file.addfile(info, io.BytesIO(b"data"))
+    return path
+
+
+def test_changed_bytes_are_errors_of_one_kind(tmp_path):
+    makers = (lambda path: zipped(path, ("a", b"data"), ("b", b"more")), plain_tar, in_pax_format)
+    originals = [make(tmp_path / f"{number}.bin").read_bytes() for number, make in enumerate(makers)]
+    for seed in range(150):
+        rng = random.Random(seed)
+        data = bytearray(originals[seed % 3])
+        for _ in range(rng.randrange(4)):
+            data[rng.randrange(min(len(data), 2000))] = rng.randrange(256)
+        (tmp_path / "a.bin").write_bytes(data)
+        with contextlib.suppress(InputError):
+            archives.extract(tmp_path / "a.bin", tmp_path / f"{seed}")
+
+
+def test_what_killed_extractions_left_is_removed(tmp_path):
+    """But not what another process is working on."""
+    for name in (".part-my-old.zip-0123-ab_cd12", ".part-busy.zip-ab_cd123"):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        (tmp_path / "cache" / name / "a.png").write_bytes(b"half")
+    (tmp_path / "cache" / ".part-data.bin").write_bytes(b"a download to be resumed")
+    with (tmp_path / "cache" / ".busy.zip.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for _ in range(2):
+            datasets.extracted(zipped(tmp_path / "a.zip", ("a.txt", b"one")), tmp_path / "cache" / "a")
+    left = {path.name for path in (tmp_path / "cache").iterdir() if not path.name.endswith(".lock")}
+    assert left == {"a", ".part-busy.zip-ab_cd123", ".part-data.bin"}

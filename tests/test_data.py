@@ -1,6 +1,7 @@
 """Named data sets, IDX files, and batches: order, balance, augmentation, shards."""
 
 import gzip
+import math
 import struct
 
 import keras
@@ -357,6 +358,36 @@ def test_folder_of_idx_files(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(InputError, match="not a complete IDX file"):
         images.load(ImageOptions(dataset="mnist", data=tmp_path))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        (((4,), (4,)), "holds images of shape .4,. and labels of shape .4,.; expected are"),
+        (((2, 4, 4, 7), (2,)), "holds images of shape .2, 4, 4, 7."),
+        (((2, 4, 4), (2, 3)), "holds images of shape .2, 4, 4. and labels of shape .2, 3."),
+        (((2, 4, 4), ()), "labels of shape ..;"),
+        ((255 * (1,), (1,)), "says that it has 255 dimensions; images and labels have 3 and 1"),
+        (((0, 4, 4), (0,)), "not a complete IDX file .* but it holds 0 values"),
+        (((2**32 - 1, 2**32 - 1, 0), (0,)), "not a complete IDX file .* but it holds 0 values"),
+    ],
+    ids=["1", "7 channels", "labels of 2", "labels of 0", "255", "none", "huge"],
+)
+def test_idx_files_of_other_shapes(tmp_path, shapes, words):
+    for name, shape in zip(("images-idx3", "labels-idx1"), shapes, strict=True):
+        header = struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+        (tmp_path / f"train-{name}-ubyte").write_bytes(header + bytes(math.prod(shape)))
+    with pytest.raises(InputError, match=words):
+        images.load(ImageOptions(data=tmp_path))
+
+
+@pytest.mark.once
+def test_idx_labels_without_a_name(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.ones((2, 4, 4), "uint8"))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([3, 200], "uint8"))
+    with pytest.raises(InputError, match="has the label 200, but 10 classes from 0"):
+        images.load(ImageOptions(data=tmp_path))
 
 
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason=f"needs MNIST's IDX files in {SHARED}")

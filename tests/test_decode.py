@@ -1,6 +1,7 @@
 """Decoding of image files of all formats, modes and bit depths."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -208,6 +209,12 @@ def test_unreadable_file(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_bytes", denied)  # because the tests may run as root, who can read everything
     with pytest.raises(UnusableError, match="cannot be read: Permission denied"):
         decode.read(tmp_path / "secret.png")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnusableError, match="is not a regular file"):
+        decode.read(tmp_path / "pipe.png")
 
 
 MEMORY = """

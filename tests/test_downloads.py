@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import http.server
+import os
 import threading
 
 import numpy as np
@@ -24,6 +25,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.log = []
+        self.is_over = threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,6 +50,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(announced))
         self.end_headers()
         sent = data[start:]
+        while way == "drips" and sent and not self.server.is_over.wait(0.005):
+            try:
+                self.wfile.write(sent[:1])
+            except OSError:
+                break
+            sent = sent[1:]
         self.wfile.write(sent[:100_000] if way in ("cuts", "dies") else sent[:announced])
         return None
 
@@ -61,6 +69,7 @@ def server():
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
+    server.is_over.set()
     server.shutdown()
     server.server_close()
 
@@ -223,3 +232,32 @@ def test_cifar10_from_its_archive(monkeypatch, tmp_path):
     assert found.images.shape == (5, 32, 32, 3)
     assert np.array_equal(found.images[0], np.moveaxis(planes[2], 0, 2))
     assert images.load(ImageOptions(dataset="cifar10"), "test").labels.tolist() == [0, 1, 2, 3]
+
+
+def test_a_slow_server_is_given_up(server, tmp_path, monkeypatch):
+    """A byte now and then is progress, and never a timeout."""
+    monkeypatch.setattr(downloads, "WINDOW", 0.05)
+    monkeypatch.setattr(downloads, "SLOWEST", 1_000_000)
+    with pytest.raises(InputError, match=r"could not be downloaded \(.*slower than 1000 kB per second\); fetch it by"):
+        fetch(file(server, "drips"), tmp_path, wait=0)
+    assert len(server.log) >= downloads.TRIES
+    assert fetch(file(server, "drips", "good"), tmp_path, wait=0).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
+def test_nothing_is_written_through_a_link(server, tmp_path, kind):
+    mine, part = tmp_path / "mine.txt", tmp_path / "data" / ".part-data.bin"
+    mine.write_bytes(DATA[:1000])
+    part.parent.mkdir()
+    {"link": part.symlink_to, "hard link": part.hardlink_to, "pipe": lambda _: os.mkfifo(part)}[kind](mine)
+    assert fetch(file(server, "good"), tmp_path / "data").read_bytes() == DATA
+    assert mine.read_bytes() == DATA[:1000]
+    assert server.log == [("good", 0)]
+
+
+def test_a_link_in_the_place_of_the_lock(server, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / ".data.bin.lock").symlink_to("mine.txt")
+    with pytest.raises(InputError, match="cannot be written"):
+        fetch(file(server, "good"), tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"

@@ -10,6 +10,7 @@ import pytest
 
 from common.base import errors
 from common.base.errors import InputError, in_sentences
+from common.base.paths import shown
 from tests.conftest import PROJECT, call_recipe, is_one_sentence
 
 pytestmark = pytest.mark.once
@@ -92,3 +93,9 @@ def test_output_that_cannot_show_a_character_escapes_it():
 def test_every_known_error_has_advice():
     for number, advice in errors.ADVICE.items():
         assert advice in errors.sentence_of(OSError(number, os.strerror(number)))
+
+
+def test_names_of_files_do_not_control_the_terminal():
+    error = InputError("a/\x1b[2J\x9b\r\nError: forged\u202e\udcff.png is ×ß 你好")
+    assert str(error) == r"a/\x1b[2J\x9b\r\nError: forged\u202e\udcff.png is ×ß 你好"
+    assert shown("/x/\x1b[2J") == r"/x/\x1b[2J"

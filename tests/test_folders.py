@@ -1,9 +1,14 @@
 """Image folders, archives and array files: listed, checked, and read into memory or batch by batch."""
 
+import contextlib
 import csv
+import os
+import random
 import shutil
+import subprocess
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +17,7 @@ from common.base.errors import InputError
 from data_prep import decode, folders, images
 from data_prep.batches import Batches
 from data_prep.images import ImageOptions
+from data_prep.skipped import write_skipped
 from tests.conftest import call_recipe
 from tests.files import SHARED, encoded, picture, write, write_bad_files, write_many
 
@@ -172,6 +178,58 @@ def test_files_with_a_wrong_suffix_are_read_and_listed(tmp_path, capsys):
         ("c", "used"),
     }
     assert "0 of 3 images skipped" in capsys.readouterr().out
+
+
+def test_folders_a_thousand_levels_deep_are_listed(tmp_path):
+    write_many(tmp_path / "data" / "a", 30)
+    with contextlib.chdir(tmp_path / "data"):
+        for _ in range(1500):
+            Path("d").mkdir()
+            os.chdir("d")
+    try:
+        found = load(tmp_path / "data")
+    finally:
+        subprocess.run(["rm", "-r", tmp_path / "data"], check=True)  # since pytest cannot
+    assert len(found.images) == 30
+    assert [(row.path, row.reason) for row in found.images.skipped] == [(101 * "d/", "is within more than 100 folders")]
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.npy", "pipe.zip"])
+def test_a_pipe_is_no_data(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "link.npz").symlink_to(name)
+    for path in (tmp_path / name, tmp_path / "link.npz"):
+        with pytest.raises(InputError, match=f"--data expects a folder, .* but .*{path.name} is none of these"):
+            load(path)
+    with pytest.raises(InputError, match=r"has no images.*is a broken link or not a regular file"):
+        load(tmp_path)
+
+
+HOSTILE = os.fsdecode(b"br\xffok\x1b[2J\nen.png")
+
+
+def test_names_do_not_control_the_terminal(tmp_path, capsys):
+    write_many(tmp_path, 30)
+    (tmp_path / HOSTILE).write_text("not an image")
+    found = load(tmp_path)
+    printed = capsys.readouterr().out
+    assert r"such as br\udcffok\x1b[2J\nen.png)" in printed
+    assert printed.count("\n") == 1
+    assert [row.path for row in found.images.skipped] == [HOSTILE]
+    write_skipped(tmp_path / "skipped.csv", found.images.skipped)
+    assert b"br\xffok\x1b[2J\nen.png" in (tmp_path / "skipped.csv").read_bytes()
+
+
+def test_a_recipe_with_undecodable_names(tmp_path):
+    folder, run = tmp_path / os.fsdecode(b"da\xffta"), tmp_path / os.fsdecode(b"r\xffn")
+    write_many(folder / os.fsdecode(b"cl\xff"), 40, (28, 28))
+    (folder / HOSTILE).write_text("not an image")
+    options = ("--epochs", 1, "--batch-size", 16, "--units", 8, "--run-folder", run)
+    answer = call_recipe("vanilla", "--data", folder, *options)
+    assert answer.returncode == 0, answer.stderr
+    assert "\x1b" not in answer.stdout
+    (answer.stdout + answer.stderr).encode()  # what would fail for an undecodable name
+    assert r"da\udcffta" in (run / "README.md").read_text("utf-8")
 
 
 def test_hidden_files_are_ignored(tmp_path):
@@ -366,6 +424,42 @@ def test_damaged_array_files(tmp_path):
         path.write_bytes(path.read_bytes()[:-300])
         with pytest.raises(InputError, match=f"{name} is damaged or contains Python objects"):
             load(path)
+
+
+def test_array_files_are_told_apart_by_their_content(tmp_path):
+    array = np.stack([picture(8, 8, seed) for seed in range(5)])
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "b.npz", x=array, y=np.arange(5))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    (tmp_path / "b.npz").rename(tmp_path / "b.npy")
+    for name in ("a.npz", "b.npy"):
+        assert np.array_equal(load(tmp_path / name).images, array)
+    assert load(tmp_path / "b.npy").labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("offset", "value"), [(10, 97), (8, 1)], ids=["unknown compression", "encrypted"])
+def test_array_files_that_cannot_be_unpacked(tmp_path, offset, value):
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, 8, 8)))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    data[data.index(b"PK\x01\x02") + offset] = value
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.npz is damaged .*(compression method is not supported|encrypted)"):
+        load(tmp_path / "a.npz")
+
+
+def test_changed_bytes_of_array_files_are_errors_of_one_kind(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (3, 8, 8)).astype("uint8")
+    np.save(tmp_path / "a.npy", array)
+    np.savez_compressed(tmp_path / "b.npz", x=array, y=np.arange(3))
+    originals = [(tmp_path / name).read_bytes() for name in ("a.npy", "b.npz")]
+    for seed in range(300):
+        rng = random.Random(seed)
+        data = bytearray(originals[seed % 2])
+        for _ in range(1 + rng.randrange(5)):
+            data[rng.randrange(min(len(data), 400))] = rng.choice([*b"(){}'<>fuiOVS019,", rng.randrange(256)])
+        (tmp_path / "c.npz").write_bytes(data)
+        with contextlib.suppress(InputError):
+            load(tmp_path / "c.npz")
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason=f"needs the real data in {SHARED}")

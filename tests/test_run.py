@@ -4,7 +4,10 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import sweep, whole
 from common.base.ranges import Count, Rate, Share, check_ranges
 from common.losses import NonSaturating
 from common.schedules import ConstantThenLinear
@@ -20,7 +23,7 @@ from common.scoring.evaluator import Protocol, Scores
 from common.training import callbacks, run
 from common.training.run import Run
 from data_prep.batches import Batches
-from tests.conftest import heeding_ctrl_c, values
+from tests.conftest import PROJECT, heeding_ctrl_c, values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,6 +255,46 @@ def test_a_failed_write_leaves_the_file_unchanged(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.once
+def test_a_temporary_file_is_a_new_one(tmp_path):
+    """A link under a name that can be foreseen would be written through."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".part-log.csv").symlink_to("mine")
+    (tmp_path / "log.csv").symlink_to("mine")
+    names = set()
+    for _ in range(2):
+        with whole(tmp_path / "log.csv") as part:
+            part.write_text("new")
+            names.add(part.name)
+    assert len(names) == 2
+    assert ((tmp_path / "mine").read_text(), (tmp_path / "log.csv").read_text()) == ("mine", "new")
+    assert (tmp_path / "log.csv").stat().st_mode == (tmp_path / "mine").stat().st_mode
+
+
+@pytest.mark.once
+def test_a_pipe_or_a_folder_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(InputError, match="is not a file and cannot be replaced"), whole(tmp_path / name):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.once
+def test_unfinished_files_of_killed_processes_are_swept(tmp_path):
+    """But not those of living ones, nor files of others."""
+    code = "import os, sys, common.base.files as f\nwith f.whole(sys.argv[1]): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, tmp_path / "log.csv"], cwd=PROJECT, check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    (tmp_path / ".part-best").mkdir()
+    (tmp_path / ".part-mine.csv").write_text("mine")
+    with whole(tmp_path / "a.txt") as part:
+        part.write_text("half")
+        sweep(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".part-best", ".part-mine.csv", part.name}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,22 @@ class InputError(ValueError):
     """Invalid input of the user: the message says what was expected, what was given and how to fix it.
 
     The command line prints it as one line and exits with code 2; code that imports the project can catch it as a
-    `ValueError`.
+    `ValueError`. File names within the message are made `printable`.
     """
+
+    def __init__(self, message):
+        super().__init__(printable(message))
+
+
+def printable(text):
+    r"""Returns text with names of files as a terminal may show it: control characters and undecodable bytes escaped.
+
+    A file can have any name; unescaped, it could clear the screen, forge a line, or stop `print` with an error.
+
+    >>> print(printable("café\x1b[2J\nnext\udcff.png"))
+    café\x1b[2J\nnext\udcff.png
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 ADVICE = {

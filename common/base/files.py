@@ -1,10 +1,14 @@
 """Atomic writes: a file is written under a temporary name, then renamed."""
 
 import contextlib
+import fcntl
 import os
+import secrets
 from pathlib import Path
 
 from common.base.errors import InputError
+
+PARTS = f".part-{16 * '[0-9a-f]'}*"  # what `whole` calls unfinished files
 
 
 @contextlib.contextmanager
@@ -12,7 +16,11 @@ def whole(path):
     """Yields a temporary path to write to; on success that file replaces `path`, on failure `path` stays unchanged.
 
     The data is on the disk before the atomic rename, so neither `kill -9` nor a power cut leaves an incomplete file.
-    The temporary name keeps the suffix, by which Keras and Pillow choose a format.
+    The temporary file is new and its name random, so that nobody can put a link in its place beforehand; the name keeps
+    the suffix, by which Keras and Pillow choose a format. A symbolic link at `path` is replaced, not followed.
+
+    Raises:
+        InputError: if `path` is a folder, a pipe or a device.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -22,14 +30,40 @@ def whole(path):
     ['log.csv']
     """
     path = Path(path)
-    part = path.with_name(f".part-{path.name}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file and cannot be replaced by one; choose another name.")
+    part = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
     try:
-        yield part
-        flush(part)
-        part.replace(path)
+        with part.open("xb") as owner:
+            with contextlib.suppress(OSError):  # on file systems without locks nothing is swept
+                fcntl.flock(owner, fcntl.LOCK_SH)
+            yield part
+            flush(part)
+            part.replace(path)
         flush(path.parent)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)  # which says more
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def sweep(folder, pattern=PARTS):
+    """Removes the unfinished files that killed processes left in a folder.
+
+    Each is locked while its process works on it, and the system unlocks it when that ends, however it ends. Unlike the
+    age of a file or the number of a process, this holds on slow disks and across containers, too.
+    """
+    for part in folder.glob(pattern):
+        with contextlib.suppress(OSError), open_itself(part, "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+
+
+def open_itself(path, mode):
+    """Opens a file as `open` does, but fails where it is a symbolic link, instead of opening what that points to."""
+    return open(path, mode, opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o666))
 
 
 @contextlib.contextmanager

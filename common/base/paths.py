@@ -1,7 +1,9 @@
-"""Default folders. Imports only the standard library, because the code that starts a container needs them too."""
+"""Default folders. Needs only the standard library, because the code that starts a container needs them too."""
 
 import os
 from pathlib import Path
+
+from common.base.errors import printable
 
 PROJECT = Path(__file__).parents[2]
 
@@ -27,6 +29,6 @@ def downloads():
 
 
 def shown(path):
-    """Returns a path relative to the current folder if it is inside, otherwise the absolute path."""
+    """Returns a path as text to print: relative to the current folder if it is inside, otherwise absolute."""
     path = Path(path).absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return printable(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

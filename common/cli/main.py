@@ -11,7 +11,7 @@ import keras
 import tyro
 
 from common.base.arguments import fail, parse, refuse_ignored
-from common.base.errors import InputError, in_sentences
+from common.base.errors import InputError, in_sentences, printable
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
@@ -135,13 +135,13 @@ def holding_out(config):
 
 def report(name, run, folder, actions):
     """Prints what was written, and what to do next."""
-    where = f" --run-folder {folder}" if folder else ""
+    where = f" --run-folder {printable(folder)}" if folder else ""
     print(f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md")
     if "sample" in actions:
         print(f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}")
     if "apply" in actions:
         print(f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER{where}")
-    print(f"Train more: {train_on(2 * run.config.epochs)}")
+    print(f"Train more: {printable(train_on(2 * run.config.epochs))}")
     print(f"Your own:   ./run_recipe.sh new my_gan --from {name}")
     if run.tensorboard:
         print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")

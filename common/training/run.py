@@ -17,7 +17,7 @@ import numpy as np
 from common import backend
 from common.base import pictures
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import sweep, whole
 from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
@@ -67,6 +67,8 @@ class Run:
         devices.refuse_differing("its options or its versions", self._shared_identity())
         devices.copy_from_first(self.folder, CONTINUED_FROM)
         self._read()
+        for folder in (self.folder, self.folder / "samples"):
+            sweep(folder)
 
     # Opening ----------------------------------------------------------------------------------------------------
 
@@ -297,8 +299,8 @@ class Run:
         """Writes `training.gif` and the result card `README.md`, and marks the run as finished."""
         grids = grids_of(self.folder)
         pictures.save_gif(self.folder / "training.gif", grids)
-        with whole(self.folder / "README.md") as part:
-            part.write_text(self._card(grids[-1]), encoding="utf-8")
+        with whole(self.folder / "README.md") as part:  # the command may name files of undecodable bytes
+            part.write_text(self._card(grids[-1]), encoding="utf-8", errors="backslashreplace")
         self.finished_epochs = len(grids)
         self._store()
 
