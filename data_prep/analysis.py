@@ -299,6 +299,8 @@ def distances(vectors):
     rows = np.random.default_rng(0).permutation(len(vectors))[:REFERENCES]
     middle = vectors[rows].mean(axis=0, dtype=np.float64)
     _, lengths, directions = np.linalg.svd(vectors[rows] - middle, full_matrices=False)
+    if not lengths[0]:  # copies of one image
+        return np.zeros((2, len(vectors)))
     floor = 0.1 * np.mean(lengths**2)  # keeps whitening from amplifying components of almost no variance
     plain = directions[:32].T
     even = directions[:64].T / np.sqrt(lengths[:64] ** 2 + floor)

@@ -117,6 +117,11 @@ def test_few_images_have_no_outliers(tmp_path):
     assert analysis.outliers(np.empty(0, analysis.RECORD)) == {}
 
 
+def test_copies_of_one_image_have_no_outliers(tmp_path):
+    np.save(tmp_path / "same.npy", np.repeat(picture()[np.newaxis], 20, axis=0))
+    assert analysis.outliers(measured(tmp_path / "same.npy")[1].records) == {}
+
+
 def test_report_in_the_terminal_and_as_one_page(folder, tmp_path):
     answer = data_prep("report", folder, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr

@@ -54,7 +54,7 @@ def tried(runs, name, arguments, wanted, check=lambda: None):
 
 def valid_lines(runs):
     """Yields recipe, arguments and a function that checks the result, for trainings and actions that must succeed."""
-    for name in TINY:
+    for name in sorted(set(TINY) - {"stacked_mnist"}):  # whose epoch is of 128,000 images, whatever the data
         for number, more in enumerate([(), ("--seed", 2**31 - 1), ("--policy", "mixed_bfloat16")]):
             folder = runs.room / f"valid-{name}-{number}"
             arguments = (*runs.options(name), *more, "--epochs", 1, "--run-folder", folder)
