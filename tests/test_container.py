@@ -155,7 +155,7 @@ def test_problems_of_an_engine_are_reported_in_a_sentence(engine, answers, words
 
 
 def test_missing_engine(tmp_path):
-    for tool in ("bash", "dirname", "env"):
+    for tool in ("bash", "dirname", "env", "readlink"):
         found = next(Path(folder, tool) for folder in os.environ["PATH"].split(":") if Path(folder, tool).exists())
         (tmp_path / tool).symlink_to(found)
     answer = run_recipe("dcgan", "--docker", env={"PATH": str(tmp_path), "PYTHON": sys.executable})
@@ -267,7 +267,8 @@ def test_files_of_an_image():
     """All tracked files that a run needs; no results, data, history or keys."""
     kept = (PROJECT / ".dockerignore").read_text("utf-8").split("\n")
     assert kept[1] == "*"
-    for name in ("common", "data_prep", "recipes", "docker", "pyproject.toml", "constraints.txt", "run_recipe.sh"):
+    folders = ("common", "data_prep", "locks", "recipes", "docker")
+    for name in (*folders, "pyproject.toml", "constraints.txt", "run_recipe.sh"):
         assert f"!{name}" in kept
     assert not {"!runs", "!.git", "!.venv"} & set(kept)
 

@@ -222,7 +222,7 @@ def digest():
 def files():
     """Yields the files of the project that go into an image and affect a run."""
     yield from (PROJECT / name for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"))
-    for folder in ("common", "data_prep", "recipes", "docker"):
+    for folder in ("common", "data_prep", "locks", "recipes", "docker"):
         for path in (PROJECT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".png"):
                 yield path
