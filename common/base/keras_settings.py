@@ -15,8 +15,9 @@ def adopt():
         found = getattr(keras.config, name)()
         if found != expected:
             getattr(keras.config, f"set_{name}")(expected)
-            note = f"Keras is set to {name} {found}, but these networks are written for {expected}, which is used now."
-            print(note, file=sys.stderr)
+            print(
+                f"Keras is set to {name} {found}, but these networks need {expected}, which is used.", file=sys.stderr
+            )
 
 
 adopt()
