@@ -34,8 +34,8 @@ def test_networks_have_their_own_settings(tmp_path, module):
     assert answer.stdout == "channels_last float32 float32\n", answer.stderr
     notes = [line for line in answer.stderr.splitlines() if line.startswith("Keras is set to")]
     assert len(notes) == 2
-    assert "to floatx float16, but these networks need float32, which is used." in notes[0]
-    assert "image_data_format channels_first, but these networks need channels_last" in notes[1]
+    assert "to floatx float16, but the networks need float32, which is used." in notes[0]
+    assert "image_data_format channels_first, but the networks need channels_last" in notes[1]
 
 
 @pytest.mark.once

@@ -15,9 +15,7 @@ def adopt():
         found = getattr(keras.config, name)()
         if found != expected:
             getattr(keras.config, f"set_{name}")(expected)
-            print(
-                f"Keras is set to {name} {found}, but these networks need {expected}, which is used.", file=sys.stderr
-            )
+            print(f"Keras is set to {name} {found}, but the networks need {expected}, which is used.", file=sys.stderr)
 
 
 adopt()
