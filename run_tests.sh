@@ -3,7 +3,8 @@
 # TensorFlow and JAX are installed and tested; PyTorch, whose wheel is several GB, where it is installed already, or
 # with --all-backends. Where SECONDS_FILE names a file, each step is added to it with its seconds.
 set -euo pipefail
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+script=$(readlink -f -- "${BASH_SOURCE[0]}") # not a link to it
+root=$(dirname -- "$script")
 # shellcheck source=common/launch/find_python.sh
 . "$root/common/launch/find_python.sh"
 

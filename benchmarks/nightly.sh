@@ -6,7 +6,8 @@
 #
 # A line for cron: 0 1 * * * /path/to/project/benchmarks/nightly.sh >> /path/to/nightly.log 2>&1
 set -euo pipefail
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+script=$(readlink -f -- "${BASH_SOURCE[0]}") # not a link to it
+root=$(dirname -- "$(dirname -- "$script")")
 cd "$root"
 # shellcheck source=common/launch/find_python.sh
 . "$root/common/launch/find_python.sh"

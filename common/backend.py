@@ -35,6 +35,8 @@ import random
 import keras
 import numpy as np
 
+from common.base import keras_settings  # noqa: F401 (before a network is built)
+
 
 def samples(batch):
     """Returns the samples of a batch that Keras passes to `train_step`, without the None of a missing target."""

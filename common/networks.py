@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from common.base import keras_settings  # noqa: F401 (before a network is built)
 from common.base.errors import InputError
 
 

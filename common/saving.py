@@ -1,10 +1,31 @@
-"""How a GAN becomes a `.keras` file, and is loaded from it: networks, optimizers, latents, settings, random states."""
+"""How a GAN becomes a `.keras` file, and is loaded from it: networks, optimizers, latents, settings, random states.
+
+`open_network` opens the file of a single network.
+"""
 
 import keras
 
 from common import backend
+from common.base.errors import InputError
 from common.base.renamed import renamed
 from common.networks import plain
+
+
+def open_network(path):
+    """Returns the network of a `.keras` file, opened in Keras' safe mode, which runs no code of the file.
+
+    Raises:
+        InputError: if there is Python code in the file. For a file that is no network Keras raises various errors.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except ValueError as error:
+        if "Lambda" not in str(error):
+            raise
+        raise InputError(
+            f"{path} has a Lambda layer, with Python code that would run here, and is not opened; "
+            "make the network of layers of Keras alone."
+        ) from error
 
 
 class SavableModel(backend.Model):

@@ -8,7 +8,8 @@
 # Without BASE_IMAGE the base is made of Debian's packages by debootstrap, as a registry of images may be out of reach.
 # Says so and ends with 0 where it cannot run: it needs root, buildah, debootstrap, Debian's packages, pip's index, and disk.
 set -euo pipefail
-root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+script=$(readlink -f -- "${BASH_SOURCE[0]}") # not a link to it
+root=$(dirname -- "$(dirname -- "$script")")
 user=12345:12345 # nobody's number, as the caller's is in an image
 
 skip() {

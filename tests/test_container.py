@@ -90,13 +90,14 @@ def test_a_recipe_runs_in_a_container_as_the_calling_user(engine, tmp_path):
     assert build[build.index("--tag") + 1] == inspect[2]
     assert re.fullmatch("gan-cookbook:cpu-tensorflow-[0-9a-f]{12}", inspect[2])
     assert run[:3] == ["run", "--rm", "--init"]
+    assert run[3:7] == ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
     assert "--tty" not in run  # there is no terminal here
     assert run[run.index("--user") + 1] == f"{os.getuid()}:{os.getgid()}"
     assert volumes(run) == [
         f"{tmp_path}/runs:/runs",
         f"{tmp_path}/cache:/data",
         f"{tmp_path}/pictures:{tmp_path}/pictures:ro",
-        f"{tmp_path}/mine:{tmp_path}/mine",
+        f"{tmp_path}/mine/a run:{tmp_path}/mine/a run",
     ]
     assert run[run.index(inspect[2]) + 1 :] == [
         *("dcgan", "--epochs", "1", "--data", f"{tmp_path}/pictures"),
@@ -122,13 +123,13 @@ def test_the_gpu_is_passed_on_if_the_engine_supports_it(engine, engine_name, opt
     assert answer.returncode == 0, answer.stderr
     run = calls()[-1]
     if options:
-        assert run[3:5] == options
+        assert run[7:9] == options
         assert "gan-cookbook:gpu-tensorflow" in calls()[1][2]
     else:  # no CDI description of the GPU here
         assert (
             "NVIDIA H100 stays unused: podman has no NVIDIA runtime. Install nvidia-container-toolkit" in answer.stdout
         )
-        assert run[3:5] == ["--userns", "keep-id"]
+        assert run[7:9] == ["--userns", "keep-id"]
         assert "gan-cookbook:cpu-tensorflow" in calls()[1][2]
 
 
@@ -154,7 +155,7 @@ def test_problems_of_an_engine_are_reported_in_a_sentence(engine, answers, words
 
 
 def test_missing_engine(tmp_path):
-    for tool in ("bash", "dirname", "env"):
+    for tool in ("bash", "dirname", "env", "readlink"):
         found = next(Path(folder, tool) for folder in os.environ["PATH"].split(":") if Path(folder, tool).exists())
         (tmp_path / tool).symlink_to(found)
     answer = run_recipe("dcgan", "--docker", env={"PATH": str(tmp_path), "PYTHON": sys.executable})
@@ -206,9 +207,46 @@ def test_the_health_check_prints_framework_and_device():
 )
 def test_output_folders_are_mounted_in_every_spelling(tmp_path, written):
     mounts, arguments = container.mounted(["dcgan", "sample", *written], tmp_path)
-    assert mounts[-2:] == ["--volume", f"{tmp_path}/new:{tmp_path}/new"]
+    assert mounts[-2:] == ["--volume", f"{tmp_path}/new/x:{tmp_path}/new/x"]
     assert arguments[2].replace("_", "-") in ("--out", "--run-folder")
     assert arguments[3:] == [f"{tmp_path}/new/x"]
+
+
+@pytest.mark.parametrize(
+    ("written", "folder"),
+    [
+        (["--out", "new/grid.png"], "new"),
+        (["--out", "new/v1.0"], "new/v1.0"),
+        (["--out", "made.before"], "made.before"),
+        (["--run-folder", "new/x", "--restart"], "new"),  # the earlier run is moved to new/x.old1
+    ],
+)
+def test_the_parent_of_an_output_is_mounted_only_where_it_is_written(tmp_path, written, folder):
+    (tmp_path / "made.before").mkdir()
+    mounts, _ = container.mounted(["dcgan", "sample", *written], tmp_path)
+    assert mounts[-2:] == ["--volume", f"{tmp_path / folder}:{tmp_path / folder}"]
+
+
+@pytest.mark.parametrize("option", ["--data", "--run-folder", "--out"])
+@pytest.mark.parametrize("path", ["/", "/usr", "/etc", "/opt"])
+def test_folders_that_would_hide_the_container_are_refused(tmp_path, option, path):
+    with pytest.raises(InputError, match=f"cannot mount {path}, because it would hide /.* of the container"):
+        container.mounted(["dcgan", option, path], tmp_path)
+
+
+def test_what_an_engine_cannot_mount_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "10:30").mkdir()
+    for option in ("--data", "--run-folder", "--out"):
+        with pytest.raises(InputError, match=r"cannot mount .*10:30: .* without a colon in its path"):
+            container.mounted(["dcgan", option, "10:30"], tmp_path)
+    monkeypatch.setenv("GAN_COOKBOOK_RUNS", "/")
+    with pytest.raises(InputError, match="cannot mount /: a folder below / is expected"):
+        container.mounted(["dcgan"], tmp_path)
+
+
+def test_services_have_no_capabilities():
+    compose = (PROJECT / "docker" / "compose.yaml").read_text("utf-8")
+    assert '  cap_drop: [ALL]\n  security_opt: ["no-new-privileges:true"]\n' in compose.partition("services:")[0]
 
 
 def test_an_edited_recipe_changes_the_image(tmp_path, monkeypatch):
@@ -229,7 +267,8 @@ def test_files_of_an_image():
     """All tracked files that a run needs; no results, data, history or keys."""
     kept = (PROJECT / ".dockerignore").read_text("utf-8").split("\n")
     assert kept[1] == "*"
-    for name in ("common", "data_prep", "recipes", "docker", "pyproject.toml", "constraints.txt", "run_recipe.sh"):
+    folders = ("common", "data_prep", "locks", "recipes", "docker")
+    for name in (*folders, "pyproject.toml", "constraints.txt", "run_recipe.sh"):
         assert f"!{name}" in kept
     assert not {"!runs", "!.git", "!.venv"} & set(kept)
 

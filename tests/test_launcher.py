@@ -1,10 +1,14 @@
 """What runs before a recipe: the table, new recipes, the environment."""
 
+import hashlib
 import importlib.util
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -97,9 +101,57 @@ def test_a_broken_recipe_stops_no_other(tmp_path, monkeypatch, source, words):
     launcher.new(["another", "--from", "vanilla"])
 
 
-def test_link_to_the_script_and_another_folder(tmp_path):
-    answer = subprocess.run([PROJECT / "run_recipe.sh"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "dcgan" in answer.stdout
+@pytest.fixture
+def project(tmp_path):
+    """A copy of what the scripts need before there is an environment."""
+    folder = tmp_path / "project"
+    shutil.copytree(PROJECT / "common", folder / "common")
+    for name in ("run_recipe.sh", "run_tests.sh", "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder)
+    shutil.copytree(PROJECT / "recipes" / "vanilla", folder / "recipes" / "vanilla")
+    return folder
+
+
+def call(*command, cwd, **variables):
+    variables = {**os.environ, "PYTHON": sys.executable, **variables}
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, check=False)
+
+
+SCRIPTS = {  # each with arguments with which it ends before it would install anything, and what it says then
+    "run_recipe.sh": (["vanila"], "did you mean vanilla?"),
+    "run_tests.sh": ([], "it has no pyvenv.cfg"),
+}
+
+
+def ends_as_it_should(script, name, cwd, **variables):
+    """Tells whether a script that is called as given finds the project."""
+    not_empty = cwd / "not an environment"
+    (not_empty / "thesis").mkdir(parents=True, exist_ok=True)
+    arguments, words = SCRIPTS[name]
+    return is_one_sentence(call(script, *arguments, cwd=cwd, GAN_COOKBOOK_VENV=str(not_empty), **variables), words)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_run_through_links_from_other_folders(project, tmp_path, name):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gan").symlink_to(project / name)
+    (tmp_path / "relative").symlink_to("bin/gan")
+    for script in (project / name, tmp_path / "bin" / "gan", tmp_path / "relative"):
+        assert ends_as_it_should(script, name, tmp_path)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_run_with_cdpath(project, tmp_path, name):
+    (tmp_path / "elsewhere" / "project").mkdir(parents=True)
+    for places in (tmp_path / "elsewhere", tmp_path):
+        assert ends_as_it_should(f"project/{name}", name, tmp_path, CDPATH=str(places))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_project_with_a_colon_in_its_path(project, tmp_path, name):
+    moved = project.rename(tmp_path / "10:30")
+    answer = call(moved / name, cwd=tmp_path)
+    assert is_one_sentence(answer, "10:30, but a colon in a path separates paths for Python; rename the folder")
 
 
 @pytest.fixture
@@ -108,8 +160,15 @@ def small_environment(tmp_path, monkeypatch):
     venv = tmp_path / "with spaces" / "venv"
     monkeypatch.setattr(environment, "VENV", venv)
     monkeypatch.setattr(environment, "PYTHON", venv / "bin" / "python")
-    monkeypatch.setattr(environment, "requirements", lambda group: ["six==1.17.0"])
+    require(monkeypatch, tmp_path, "six==1.17.0", "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274")
     return venv
+
+
+def require(monkeypatch, folder, requirement, digest):
+    """Lets the only group have a single package, with a lock in the folder."""
+    monkeypatch.setattr(environment, "requirements", lambda group: [requirement])
+    monkeypatch.setattr(environment, "LOCKS", folder)
+    (folder / "base.txt").write_text(f"{requirement} \\\n    --hash=sha256:{digest}\n")
 
 
 @pytest.mark.slow
@@ -135,13 +194,93 @@ def test_environment_is_created_reused_and_repaired(small_environment, capsys):
 
 
 @pytest.mark.slow
-def test_package_that_cannot_be_installed(small_environment, monkeypatch):
+def test_package_that_cannot_be_installed(small_environment, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setattr(environment, "requirements", lambda group: ["no-such-package==1.0"])
+    require(monkeypatch, tmp_path, "no-such-package==1.0", "0" * 64)
     with pytest.raises(InputError, match=r"Could not install base .*no-such-package.*check the network"):
         environment.ensure([])
+
+
+def wheel(folder):
+    """Writes a wheel of an empty package; returns its SHA-256."""
+    path = folder / "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("tiny.py", "")
+        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("tiny-1.0.dist-info/RECORD", "tiny.py,,\n")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def tiny_package(tmp_path, monkeypatch):
+    """A group of one package, a wheel in a folder, that is installed into another one; returns the hash and both."""
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for name, value in {
+        "NO_INDEX": "1",
+        "FIND_LINKS": tmp_path,
+        "CONFIG_FILE": os.devnull,
+        "TARGET": installed,
+    }.items():
+        monkeypatch.setenv(f"PIP_{name}", str(value))
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment, "PYTHON", sys.executable)
+    return wheel(tmp_path), tmp_path, installed
+
+
+def test_a_package_with_another_hash_than_its_lock_is_refused(tiny_package, monkeypatch):
+    digest, folder, installed = tiny_package
+    require(monkeypatch, folder, "tiny==1.0", "0" * 64)
+    with pytest.raises(
+        InputError, match=r"Could not install base: tiny==1\.0 .* is not the file whose hash is in"
+    ) as error:
+        environment.install("base")
+    assert "\n" not in str(error.value)
+    assert not any(installed.iterdir())
+    require(monkeypatch, folder, "tiny==1.0", digest)
+    environment.install("base")
+    assert (installed / "tiny.py").exists()
+
+
+def test_a_package_of_a_platform_is_pinned_by_version_only(tiny_package, monkeypatch):
+    _, folder, installed = tiny_package
+    require(monkeypatch, folder, "tiny==1.0", "0" * 64)
+    (folder / "base.txt").write_text("# What it needs\n")
+    monkeypatch.setattr(environment, "UNHASHED", ("tiny",))
+    environment.install("base")
+    assert (installed / "tiny.py").exists()
+
+
+def test_a_group_is_installed_again_after_a_change_of_its_lock(tmp_path, monkeypatch):
+    require(monkeypatch, tmp_path, "tiny==1.0", "0" * 64)
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    stored = {"requirements": ["tiny==1.0"], "lock": environment.digest_of_lock("base"), "distributions": []}
+    environment.stamp("base").write_text(json.dumps(stored))
+    assert environment.is_installed("base")
+    require(monkeypatch, tmp_path, "tiny==1.0", "1" * 64)
+    assert not environment.is_installed("base")
+
+
+def test_a_lock_that_is_older_than_pyproject_is_refused(tmp_path, monkeypatch):
+    require(monkeypatch, tmp_path, "tiny==1.0", "0" * 64)
+    monkeypatch.setattr(environment, "requirements", lambda group: ["Tiny[more]==1.0.1; python_version > '3'"])
+    with pytest.raises(InputError, match=r"pyproject\.toml has Tiny.*, but base\.txt .* does not; make the locks anew"):
+        environment.refuse_outdated_lock("base")
+
+
+@pytest.mark.parametrize("group", environment.groups())
+def test_locks_have_hashes_and_the_versions_of_the_constraints(group):
+    environment.refuse_outdated_lock(group)
+    text = environment.lock_of(group).read_text("utf-8")
+    assert "://" not in text
+    packages = re.findall(r"^(\S+==[^ \n]+)(.*(?:\n    .*)*)", text, re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^[^\s#]", text, re.MULTILINE))
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}\b", rest) for _, rest in packages)
+    pinned = {line.split()[0] for line in environment.CONSTRAINTS.read_text("utf-8").splitlines()}
+    assert {package for package, _ in packages} <= pinned
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
@@ -183,6 +322,12 @@ def test_an_empty_variable_is_as_if_unset(variable, code, tmp_path):
     ]
     assert found[0] == found[1]
     assert Path(found[0].strip()).is_absolute()
+
+
+def test_an_environment_with_a_colon_in_its_path(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "VENV", tmp_path / "10:30" / "venv")
+    with pytest.raises(InputError, match="a colon in a path separates paths for Python; choose another location"):
+        environment.create()
 
 
 def test_python_without_venv(small_environment, monkeypatch):

@@ -1,8 +1,8 @@
 """Runs a recipe in a container: `./run_recipe.sh RECIPE --docker [OPTIONS]`, or `--docker podman`.
 
 The image is built if it is missing or the project has changed. The container runs as the calling user, who owns the
-output files. Paths in the command are mounted at the same location: read-only, or writable for `--run-folder` and
-`--out`. Imports only the standard library.
+output files, and without any capability. Paths in the command are mounted at the same location: read-only, or writable
+for `--run-folder` and `--out`. Imports only the standard library.
 """
 
 import hashlib
@@ -18,9 +18,13 @@ from common.base.paths import PROJECT
 from common.launch import environment
 
 ENGINES = ("docker", "podman")
-# Options that name files. Inputs are mounted read-only; of outputs, the parent folder is mounted.
+# Options that name files.
 READ = ("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated", "--input", "--extractor")
 WRITTEN = ("--run-folder", "--out")
+# What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.
+TAKEN = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr/bin", "/usr/lib", "/usr/local")
+TAKEN = (*TAKEN, "/opt/gan-cookbook", "/project", "/runs", "/data")
+CONFINED = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 INSTALL = {
     "docker": "install it (https://docs.docker.com/engine/install)",
     "podman": "install it (https://podman.io/docs/installation)",
@@ -64,7 +68,7 @@ def launch(engine, arguments, backend):
         build(engine, image, target, backend)
     is_one_of_several = any(argument.partition("=")[0] == "--hosts" for argument in arguments)
     network = ["--network", "host"] if is_one_of_several else []  # reachable from other machines
-    command = [engine, "run", "--rm", "--init", *gpu, *network, *user_options(engine), *terminal_options()]
+    command = [engine, "run", "--rm", "--init", *CONFINED, *gpu, *network, *user_options(engine), *terminal_options()]
     mounts, arguments = mounted(arguments, Path.cwd())
     sys.stdout.flush()
     os.execvp(engine, [*command, *mounts, image, *arguments])
@@ -128,21 +132,53 @@ def mounted(arguments, here):
     Args:
         arguments: list of strings.
         here: path, to which relative paths refer.
+
+    Raises:
+        InputError: if a path cannot be mounted.
     """
-    mounts = [f"{made(paths.runs())}:/runs", f"{made(paths.downloads())}:/data"]
+    mounts = [volume(made(paths.runs()), "/runs"), volume(made(paths.downloads()), "/data")]
     is_comparison = arguments[0] in ("evaluate", "compare")  # of two folders, which are positional arguments
     changed, option = [], ""
     for index, argument in enumerate(separated(arguments)):
         path = (here / Path(argument).expanduser()).resolve()
         if option in WRITTEN:
-            mounts.append(f"{made(path.parent)}:{path.parent}")
+            folder = refuse_taken(written_folder(option, path, arguments))
+            mounts.append(volume(made(folder), folder))
         elif (option in READ or (is_comparison and index in (1, 2))) and path.exists():  # an extractor may be a name
-            mounts.append(f"{path}:{path}:ro")
+            mounts.append(volume(refuse_taken(path), path, ":ro"))
         else:
             path = argument
         changed.append(str(path))
         option = argument
     return [part for mount in dict.fromkeys(mounts) for part in ("--volume", mount)], changed
+
+
+def written_folder(option, path, arguments):
+    """Returns the folder to mount for an output: the path itself if it is a folder that stays in its place."""
+    if option == "--out":
+        is_file = any(letter.isalpha() for letter in path.suffix) and not path.is_dir()
+        return path.parent if is_file else path
+    return path.parent if "--restart" in arguments else path  # a restart moves the earlier run aside
+
+
+def volume(source, target, mode=""):
+    if ":" in str(source) or source == Path("/"):
+        raise InputError(
+            f"--docker cannot mount {source}: a folder below / is expected, without a colon in its path, which "
+            "separates the parts of a mount; choose or rename it, or run without --docker."
+        )
+    return f"{source}:{target}{mode}"
+
+
+def refuse_taken(path):
+    """Returns a path, or raises an `InputError` if mounting it would hide files of the container."""
+    hidden = next((place for place in TAKEN if Path(place).is_relative_to(path)), None)
+    if hidden:
+        raise InputError(
+            f"--docker cannot mount {path}, because it would hide {hidden} of the container; "
+            "name a folder further down, or run without --docker."
+        )
+    return path
 
 
 def separated(arguments):
@@ -186,7 +222,7 @@ def digest():
 def files():
     """Yields the files of the project that go into an image and affect a run."""
     yield from (PROJECT / name for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"))
-    for folder in ("common", "data_prep", "recipes", "docker"):
+    for folder in ("common", "data_prep", "locks", "recipes", "docker"):
         for path in (PROJECT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".png"):
                 yield path

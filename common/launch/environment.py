@@ -8,9 +8,11 @@ Imports only the standard library, because it runs before anything is installed.
 """
 
 import fcntl
+import hashlib
 import importlib.util
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +25,40 @@ from common.base.paths import PROJECT, named_by
 VENV = named_by("GAN_COOKBOOK_VENV", PROJECT / ".venv")
 PYTHON = VENV / "bin" / "python"
 BASE = "base"
+CONSTRAINTS = PROJECT / "constraints.txt"
+LOCKS = PROJECT / "locks"
+# Installed by version only: a machine may get a build from elsewhere, such as PyTorch's for the CPU, unknown to locks.
+UNHASHED = ("torch",)
 GIGABYTES = {BASE: 0.6, "tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8}
+
+
+def groups():
+    """Returns the requirements of each group in pyproject.toml, a dictionary of lists."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    return {BASE: project["dependencies"], **project["optional-dependencies"]}
 
 
 def requirements(group):
     """Returns the pinned requirements of a group in pyproject.toml."""
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    groups = {BASE: project["dependencies"], **project["optional-dependencies"]}
-    return groups[group]
+    return groups()[group]
+
+
+def lock_of(group):
+    """Returns the path of the lock of a group: the versions and hashes of all that it needs."""
+    return LOCKS / f"{group}.txt"
+
+
+def digest_of_lock(group):
+    return hashlib.sha256(lock_of(group).read_bytes()).hexdigest()
+
+
+def name_of(requirement):
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+
+
+def unhashed(group):
+    """Returns the requirements of a group that are installed by version only."""
+    return [requirement for requirement in requirements(group) if name_of(requirement) in UNHASHED]
 
 
 def gpu():
@@ -86,6 +114,11 @@ def create():
             f"{sys.executable} has no venv module; install it (on Debian and Ubuntu: apt install python3-venv), "
             "or name another Python: PYTHON=/path/to/python3.12 ./run_recipe.sh"
         )
+    if ":" in str(VENV):
+        raise InputError(
+            f"The environment would be made in {VENV}, but a colon in a path separates paths for Python; "
+            "choose another location: GAN_COOKBOOK_VENV=/path/to/venv"
+        )
     refuse_files_of_others()
     with step(f"{'Repairing' if VENV.exists() else 'Making'} the environment {VENV.name}"):
         run([sys.executable, "-m", "venv", "--clear", VENV], "make the environment")
@@ -106,12 +139,13 @@ def stamp(group):
 
 
 def is_installed(group):
-    """Returns whether a group was installed with its current requirements, and is still complete."""
+    """Returns whether a group was installed with its current requirements and lock, and is still complete."""
     try:
         stored = json.loads(stamp(group).read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return stored["requirements"] == requirements(group) and all(is_whole(name) for name in stored["distributions"])
+    is_current = (stored["requirements"], stored.get("lock")) == (requirements(group), digest_of_lock(group))
+    return is_current and all(is_whole(name) for name in stored["distributions"])
 
 
 def site_packages():
@@ -144,11 +178,28 @@ def install(group):
     broken = [name.split("-")[0] for name in distributions() if not is_whole(name)]
     for name in [*broken, *(["tensorflow_cpu"] if group == "tensorflow-gpu" else [])]:
         forget(name)
+    refuse_outdated_lock(group)
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     with step(f"Installing {group} (about {needed:g} GB, minutes on a slow network)"):
-        run([*pip, "--constraint", PROJECT / "constraints.txt", *requirements(group)], f"install {group}")
-    stored = {"requirements": requirements(group), "distributions": distributions()}
+        # Only wheels, since what builds a package from its source is not in the lock.
+        hashed = ["--require-hashes", "--only-binary", ":all:", "--requirement", lock_of(group)]
+        run([*pip, *hashed], f"install {group}")
+        if unhashed(group):
+            run([*pip, "--constraint", CONSTRAINTS, *unhashed(group)], f"install {group}")
+    stored = {"requirements": requirements(group), "lock": digest_of_lock(group), "distributions": distributions()}
     stamp(group).write_text(json.dumps(stored), encoding="utf-8")
+
+
+def refuse_outdated_lock(group):
+    """Raises an `InputError` if a package of a group is missing in its lock, or is there in another version."""
+    lock = lock_of(group).read_text("utf-8").lower()
+    for requirement in requirements(group):
+        name, _, version = re.sub(r"\[.*?\]", "", requirement).partition(";")[0].strip().lower().partition("==")
+        if name not in UNHASHED and not re.search(rf"^{re.escape(name)}=={re.escape(version)}\s", lock, re.MULTILINE):
+            raise InputError(
+                f"pyproject.toml has {requirement}, but {lock_of(group).name} in {LOCKS} does not; "
+                "make the locks anew, as CONTRIBUTING.md describes."
+            )
 
 
 def forget(name):
@@ -162,6 +213,12 @@ def run(command, purpose):
     if answer.returncode:
         lines = [line for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith("error")] or lines or ["no message"]
+        if "DO NOT MATCH THE HASHES" in errors[-1]:
+            package = next((line.strip() for line in lines[lines.index(errors[-1]) + 1 :]), "a package")
+            raise InputError(
+                f"Could not {purpose}: {package.rstrip(':')} is not the file whose hash is in {LOCKS}; it was "
+                "damaged on the way or changed at its source, and is not installed: try again, or with another index."
+            )
         raise InputError(f"Could not {purpose} ({errors[-1].strip()}); check the network and run the command again.")
 
 

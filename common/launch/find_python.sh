@@ -1,5 +1,12 @@
 # shellcheck shell=bash
 # Sets $python to a Python of 3.11 to 3.13, for which TensorFlow has builds: $PYTHON if given, else the first one found.
+# Refuses a project in $root for which Python could not be started.
+case ${root:?} in
+*:*)
+    echo "Error: The project is in $root, but a colon in a path separates paths for Python; rename the folder, or move the project." >&2
+    exit 2
+    ;;
+esac
 python=
 for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then

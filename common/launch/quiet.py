@@ -1,9 +1,14 @@
-"""Imports Keras without the messages that TensorFlow's C++ code prints while loading, which no setting turns off."""
+"""Imports Keras without the messages that TensorFlow's C++ code prints while loading, which no setting turns off.
+
+Settings that Keras does not accept end the program with a sentence.
+"""
 
 import contextlib
 import os
 import sys
 import tempfile
+import traceback
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -25,7 +30,22 @@ def quiet_unless_failing():
             os.close(kept)
 
 
-with quiet_unless_failing():
+@contextlib.contextmanager
+def sentence_about_settings():
+    """Ends the program with one sentence and exit code 2 if Keras cannot use what is in its keras.json."""
+    try:
+        yield
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1].filename
+        if not place.endswith("keras/src/backend/config.py"):
+            raise
+        path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json")
+        reason = " ".join(str(error).split())
+        print(f"Error: Keras cannot use its settings ({reason}); correct {path}, or remove it.", file=sys.stderr)
+        sys.exit(2)
+
+
+with quiet_unless_failing(), sentence_about_settings():
     import keras
 
     if keras.backend.backend() == "tensorflow":

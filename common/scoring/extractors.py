@@ -12,6 +12,7 @@ import tyro
 
 from common.base.errors import InputError
 from common.base.pictures import scale
+from common.saving import open_network
 from data_prep import decode
 
 FOLDER = Path(__file__).parent / "weights"
@@ -103,12 +104,14 @@ def load(name):
     """
     if name in TRAINED:
         facts = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
-        return Extractor(name, keras.saving.load_model(FOLDER / f"{name}.keras", compile=False), facts["class_names"])
+        return Extractor(name, open_network(FOLDER / f"{name}.keras"), facts["class_names"])
     if name == INCEPTION:
         return Extractor(name, inception())
     refuse_unknown(name)
     try:
-        return Extractor(Path(name).name, keras.saving.load_model(name, compile=False))
+        return Extractor(Path(name).name, open_network(name))
+    except InputError:
+        raise
     except Exception as error:  # Keras raises various exceptions for a file that is not a model
         raise InputError(f"{name} cannot be opened as a Keras model of images ({first_line(error)}).") from error
 

@@ -6,8 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-import keras
-
 from common import latents
 from common.averages import kind_of_weights
 from common.base.errors import InputError
@@ -15,6 +13,7 @@ from common.base.files import whole
 from common.base.paths import run_folder, shown
 from common.networks import plain
 from common.training.generator_check import other_generator, refuse_other_inputs
+from common.saving import open_network
 from data_prep import images
 
 
@@ -35,15 +34,17 @@ def open_run(name, folder, options_class):
 
 
 def load_generator(path, name):
-    """Returns the generator of a file, opened in Keras' safe mode, which runs no code of the file.
+    """Returns the generator of a file, opened in Keras' safe mode.
 
     Raises:
-        InputError: if the file is missing or damaged.
+        InputError: if the file is missing or damaged, or contains Python code.
     """
     if not path.exists():
         raise InputError(f"There is no {shown(path)} yet; train first: ./run_recipe.sh {name}")
     try:
-        return keras.saving.load_model(path, compile=False)
+        return open_network(path)
+    except InputError:
+        raise
     except (zipfile.BadZipFile, ValueError, OSError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
