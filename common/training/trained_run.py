@@ -12,8 +12,8 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import run_folder, shown
 from common.networks import plain
-from common.training.generator_check import other_generator, refuse_other_inputs
 from common.saving import open_network
+from common.training.generator_check import other_generator, refuse_other_inputs
 from data_prep import images
 
 
