@@ -125,7 +125,7 @@ def hostile_values(flag, hint):
     if flag == "--size":
         return ["0", "-1", "64x", "x64", "1e3", "99999", "64x64x3", "١٢", "", "nan"]
     if any(isinstance(part, str) for part in parts) or flag in ("--extractor", "--policy", "--class", "--from", "--to"):
-        return ["no-such-name", "", "\x1b[31mred", "../..", "None"]
+        return ["no-such-name", "", "\x1b[31mred", "../.."]
     if flag == "--classes":
         return ["no such class", "-1", "99", "", "\x1b[31m"]
     return []
