@@ -212,6 +212,16 @@ def test_damaged_files_of_a_run_are_noticed_before_the_first_step(train, tmp_pat
 
 
 @pytest.mark.once
+def test_a_run_goes_on_without_its_log_and_says_so(train, tmp_path, capsys):
+    train(Config(epochs=2))
+    assert "log.csv has" not in capsys.readouterr().out
+    (tmp_path / "run" / "log.csv").unlink()
+    train(Config(epochs=3))
+    assert "log.csv has 0 of these epochs" in capsys.readouterr().out
+    assert [row["epoch"] for row in callbacks.read_log(tmp_path / "run" / "log.csv")] == [3]
+
+
+@pytest.mark.once
 def test_other_files_among_the_samples_are_ignored(train, tmp_path):
     train(Config(epochs=1))
     for name in ("epoch_last.png", "epoch_001_copy.png", "notes.txt"):

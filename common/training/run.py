@@ -239,6 +239,9 @@ class Run:
         if self.evaluation:
             callbacks.repair_best(self.folder, epoch)
         print(f"Continuing {shown(self.folder)} after epoch {epoch}.")
+        logged = sum(row["epoch"] <= epoch for row in callbacks.read_log(self.folder / "log.csv"))
+        if logged < epoch:
+            print(f"log.csv has {logged} of these epochs; the curves and the minutes of the run lack the others.")
         self._tell_of_schedules(gan)
         return epoch
 
