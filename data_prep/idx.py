@@ -15,6 +15,7 @@ from common.base.errors import InputError
 
 UNSIGNED_BYTE = 0x08
 MOST_DIMENSIONS = 4  # of images in colour
+BLOCK = 1 << 24  # bytes
 PREFIXES = {"train": "train", "test": "t10k"}
 
 
@@ -29,17 +30,27 @@ def read(path):
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             zeros, kind, dimensions = struct.unpack(">HBB", file.read(4))
             shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-            values = np.frombuffer(file.read(), np.uint8)
+            values = np.frombuffer(at_most(math.prod(shape) + 1, file), np.uint8)  # one more, to notice a longer file
     except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is not a complete IDX file ({error}); fetch it again.") from error
     if dimensions > MOST_DIMENSIONS:
         raise InputError(f"{path} says that it has {dimensions} dimensions; images and labels have 3 and 1.")
     if zeros or kind != UNSIGNED_BYTE or 0 in shape or values.size != math.prod(shape):
+        found = f"{values.size}" if values.size <= math.prod(shape) else "more"
         raise InputError(
-            f"{path} is not a complete IDX file of bytes: its header says shape {shape}, but it holds {values.size} "
-            "values; fetch it again."
+            f"{path} is not a complete IDX file of bytes: its header says shape {shape}, but it holds {found} values; "
+            "fetch it again."
         )
     return values.reshape(shape)
+
+
+def at_most(count, file):
+    """Returns up to `count` bytes of a file, in blocks: its header may promise terabytes, and gzip unpack to them."""
+    blocks = []
+    while count and (block := file.read(min(count, BLOCK))):
+        blocks.append(block)
+        count -= len(block)
+    return b"".join(blocks)
 
 
 def find(folder, name):

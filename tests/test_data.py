@@ -3,6 +3,7 @@
 import gzip
 import math
 import struct
+import tracemalloc
 
 import keras
 import numpy as np
@@ -380,6 +381,23 @@ def test_idx_files_of_other_shapes(tmp_path, shapes, words):
         (tmp_path / f"train-{name}-ubyte").write_bytes(header + bytes(math.prod(shape)))
     with pytest.raises(InputError, match=words):
         images.load(ImageOptions(data=tmp_path))
+
+
+@pytest.mark.once
+def test_no_more_of_an_idx_file_is_read_than_its_header_says(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(struct.pack(">HBB3I", 0, 8, 3, 2, 4, 4))
+        for _ in range(8):
+            file.write(bytes(1 << 24))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"says shape \(2, 4, 4\), but it holds more values"):
+        idx.read(path)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+    path.write_bytes(gzip.compress(struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3) + bytes(9)))
+    with pytest.raises(InputError, match="but it holds 9 values"):
+        idx.read(path)
 
 
 @pytest.mark.once
