@@ -62,8 +62,11 @@ def result_problem(folder, epochs):
 
 def state_of(folder):
     """Returns what a run has computed as a dictionary from names to arrays: weights, losses, scores."""
-    with np.load(folder / "checkpoint.npz") as stored:
-        state = {f"checkpoint {name}": stored[name] for name in stored.files}
+    state = {}
+    for place in ("checkpoint.npz", "best/checkpoint.npz"):
+        if (folder / place).exists():
+            with np.load(folder / place) as stored:
+                state |= {f"{place} {name}": stored[name] for name in stored.files}
     with (folder / "log.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             state |= {f"{name} of epoch {row['epoch']}": value for name, value in row.items() if name not in TIMES}
