@@ -7,6 +7,7 @@ follow from the seed. All drills take about two hours on two cores, --quick a mi
 """
 
 import argparse
+import re
 import sys
 import time
 
@@ -50,7 +51,8 @@ def main():
         seconds = time.monotonic() - start
         print(f"| {name} | {len(verdicts)} | {len(verdicts) - len(wrong)} | {len(wrong)} | {seconds:.0f} |", flush=True)
         for verdict in wrong:
-            print(f"wrong: {name}: {verdict.case}: {verdict.problem}", file=sys.stderr, flush=True)
+            message = f"wrong: {name}: {verdict.case}: {verdict.problem}"
+            print(re.sub(r"(.)\1{40,}", r"\1…", message)[:1000], file=sys.stderr, flush=True)
         failed += len(wrong)
     return int(failed > 0)
 
