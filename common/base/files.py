@@ -34,9 +34,8 @@ def whole(path):
         raise InputError(f"{path} is not a file and cannot be replaced by one; choose another name.")
     part = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
     try:
-        with part.open("xb") as owner:
-            with contextlib.suppress(OSError):  # on file systems without locks nothing is swept
-                fcntl.flock(owner, fcntl.LOCK_SH)
+        with locked(path.parent, fcntl.LOCK_SH):
+            part.open("xb").close()
             yield part
             flush(part)
             part.replace(path)
@@ -46,19 +45,34 @@ def whole(path):
             error.filename = str(path)  # which says more
         raise
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of which the error before it says more
+            part.unlink()
 
 
 def sweep(folder, pattern=PARTS):
     """Removes the unfinished files that killed processes left in a folder.
 
-    Each is locked while its process works on it, and the system unlocks it when that ends, however it ends. Unlike the
-    age of a file or the number of a process, this holds on slow disks and across containers, too.
+    Its writers hold a shared lock of the folder, which the system frees when their process ends, however it ends. Unlike
+    the age of a file or the number of a process, this holds on slow disks and across containers, too.
     """
-    for part in folder.glob(pattern):
-        with contextlib.suppress(OSError), open_itself(part, "rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    parts = list(folder.glob(pattern))
+    with contextlib.suppress(OSError), contextlib.ExitStack() as locks:
+        for parent in {part.parent for part in parts}:
+            locks.enter_context(locked(parent, fcntl.LOCK_EX | fcntl.LOCK_NB, required=True))
+        for part in parts:
             part.unlink()
+
+
+@contextlib.contextmanager
+def locked(folder, how, required=False):
+    """Holds a lock of a folder; where its file system has none, an `OSError` if it is required."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.nullcontext() if required else contextlib.suppress(OSError):
+            fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def open_itself(path, mode):

@@ -25,6 +25,7 @@ from common.base.paths import PROJECT, named_by
 VENV = named_by("GAN_COOKBOOK_VENV", PROJECT / ".venv")
 PYTHON = VENV / "bin" / "python"
 BASE = "base"
+LOCK = "lock"  # the group of what makes the locks
 CONSTRAINTS = PROJECT / "constraints.txt"
 LOCKS = PROJECT / "locks"
 # Installed by version only: a machine may get a build from elsewhere, such as PyTorch's for the CPU, unknown to locks.
@@ -49,7 +50,7 @@ def lock_of(group):
 
 
 def digest_of_lock(group):
-    return hashlib.sha256(lock_of(group).read_bytes()).hexdigest()
+    return hashlib.sha256(lock_of(group).read_bytes()).hexdigest() if lock_of(group).exists() else None
 
 
 def name_of(requirement):
@@ -94,7 +95,7 @@ def ensure(groups):
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits until the first one has installed
         if not starts():
             create()
-        for group in [BASE, *groups]:
+        for group in groups if groups == [LOCK] else [BASE, *groups]:
             if not is_installed(group):
                 install(group)
 
@@ -178,21 +179,29 @@ def install(group):
     broken = [name.split("-")[0] for name in distributions() if not is_whole(name)]
     for name in [*broken, *(["tensorflow_cpu"] if group == "tensorflow-gpu" else [])]:
         forget(name)
-    refuse_outdated_lock(group)
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     with step(f"Installing {group} (about {needed:g} GB, minutes on a slow network)"):
-        # Only wheels, since what builds a package from its source is not in the lock.
-        hashed = ["--require-hashes", "--only-binary", ":all:", "--requirement", lock_of(group)]
-        run([*pip, *hashed], f"install {group}")
-        if unhashed(group):
-            run([*pip, "--constraint", CONSTRAINTS, *unhashed(group)], f"install {group}")
+        if group == LOCK:  # what makes the locks cannot depend on them
+            pip_install(group, *requirements(group))
+        elif os.environ.get("GAN_COOKBOOK_HASHES") == "no":  # of an index with builds of its own
+            pip_install(group, "--constraint", CONSTRAINTS, *requirements(group))
+        else:
+            refuse_outdated_lock(group)
+            # Only wheels, since what builds a package from its source is not in the lock.
+            pip_install(group, "--require-hashes", "--only-binary", ":all:", "--requirement", lock_of(group))
+            if unhashed(group):
+                pip_install(group, *unhashed(group))  # their builds choose the versions of what they need besides
     stored = {"requirements": requirements(group), "lock": digest_of_lock(group), "distributions": distributions()}
     stamp(group).write_text(json.dumps(stored), encoding="utf-8")
 
 
+def pip_install(group, *arguments):
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run([*pip, *arguments], f"install {group}")
+
+
 def refuse_outdated_lock(group):
     """Raises an `InputError` if a package of a group is missing in its lock, or is there in another version."""
-    lock = lock_of(group).read_text("utf-8").lower()
+    lock = lock_of(group).read_text("utf-8").lower() if lock_of(group).exists() else ""
     for requirement in requirements(group):
         name, _, version = re.sub(r"\[.*?\]", "", requirement).partition(";")[0].strip().lower().partition("==")
         if name not in UNHASHED and not re.search(rf"^{re.escape(name)}=={re.escape(version)}\s", lock, re.MULTILINE):
@@ -217,7 +226,8 @@ def run(command, purpose):
             package = next((line.strip() for line in lines[lines.index(errors[-1]) + 1 :]), "a package")
             raise InputError(
                 f"Could not {purpose}: {package.rstrip(':')} is not the file whose hash is in {LOCKS}; it was "
-                "damaged on the way or changed at its source, and is not installed: try again, or with another index."
+                "damaged on the way, or is another build, and is not installed: try again, or, if you trust an index "
+                "with builds of its own, with GAN_COOKBOOK_HASHES=no, which checks versions alone."
             )
         raise InputError(f"Could not {purpose} ({errors[-1].strip()}); check the network and run the command again.")
 

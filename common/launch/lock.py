@@ -30,7 +30,7 @@ def main(arguments):
     constraints = constrained(upgrade)
     header = HEADER.format(what="The versions of what the packages of pyproject.toml need, the same for all groups")
     write(environment.CONSTRAINTS, header + constraints)
-    for group in environment.groups():
+    for group in sorted(set(environment.groups()) - {environment.LOCK}):
         header = HEADER.format(what=f"What the group {group} of pyproject.toml needs")
         write(environment.lock_of(group), header + locked(group))
         print(f"Made {environment.lock_of(group).relative_to(PROJECT)}")
