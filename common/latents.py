@@ -156,7 +156,7 @@ def latents_of(gan):
 
 def embedding_of(network):
     """Returns the layer that embeds the labels, an integer input of shape `(batch,)`; None if there is none."""
-    labels = [x for x in network.inputs if len(x.shape) == 1 and x.dtype.startswith("int")]
+    labels = [x for x in getattr(network, "inputs", None) or [] if len(x.shape) == 1 and x.dtype.startswith("int")]
     for layer in network.layers:
         if isinstance(layer, keras.layers.Embedding):
             fed = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]

@@ -9,5 +9,8 @@ if is_run and not sys.flags.safe_path:
     # It would look for modules in the current folder first: a cv2.py among photographs would be run.
     # What Python itself imports before this line, such as runpy, is still looked for there, unless called with -P.
     project = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 (no more imports)
-    here = os.getcwd()  # noqa: PTH109
-    sys.path[:] = [project, *(path for path in sys.path if os.path.abspath(path) != here)]  # noqa: PTH100
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except OSError:  # it was removed
+        here = ""
+    sys.path[:] = [project, *(path for path in sys.path if path not in ("", here))]

@@ -29,7 +29,7 @@ if importlib.util.find_spec("imagehash") is None:  # the packages are missing: r
 
 import tyro
 
-from common.base.arguments import fail, parse
+from common.base.arguments import fail, parse, refuse_ignored
 from common.base.ranges import Count
 from data_prep import analysis, clean, datasets, images, report
 
@@ -58,6 +58,10 @@ class CleanOptions:
     """how to change the aspect ratio: crop the centre, pad with bars, or distort"""
     cap: Count | None = None
     """maximum number of images per class"""
+
+    def check_given(self, given):
+        if not self.size:
+            refuse_ignored(given, "fit", "without --size, since the images keep their size")
 
 
 def report_on(path, arguments):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import stat
 import threading
 import warnings
 from pathlib import Path
@@ -108,7 +109,7 @@ def bytes_of(path):
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):
             raise UnusableError("is not a regular file")
         return path.read_bytes()
     except OSError as error:

@@ -69,16 +69,18 @@ def holds_idx(folder):
     return bool(splits(folder))
 
 
+def read_part(folder, split, part):
+    """Returns the array of "images-idx3" or "labels-idx1" of a split."""
+    name = f"{PREFIXES[split]}-{part}-ubyte"
+    path = find(folder, name)
+    if path is None:
+        raise InputError(f"{folder} has no file {name}.gz; put it there next to the others.")
+    return read(path)
+
+
 def read_split(folder, split):
     """Returns uint8 images `(count, height, width)` and labels `(count,)` of the split "train" or "test"."""
-    prefix = PREFIXES[split]
-    arrays = []
-    for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
-        path = find(folder, name)
-        if path is None:
-            raise InputError(f"{folder} has no file {name}.gz; put it there next to the others.")
-        arrays.append(read(path))
-    images, labels = arrays
+    images, labels = read_part(folder, split, "images-idx3"), read_part(folder, split, "labels-idx1")
     is_image = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
     if not is_image or labels.ndim != 1:
         raise InputError(

@@ -119,7 +119,7 @@ class ArrayFile:
 
 
 class IdxFolder:
-    """A folder of IDX files with MNIST's names."""
+    """A folder of IDX files with MNIST's names; classes beyond the names have their number as name."""
 
     def __init__(self, root, class_names=datasets.DIGITS):
         self.root = root
@@ -127,13 +127,12 @@ class IdxFolder:
         self._class_names = class_names
 
     def class_names(self):
-        return self._class_names
+        last = max(idx.read_part(self.root, split, "labels-idx1").max() for split in self.splits)
+        return (*self._class_names, *map(str, range(len(self._class_names), last + 1)))
 
     def read(self, split, allow_skipped=False):
         images, labels = idx.read_split(self.root, split)
-        if labels.max() >= len(self._class_names):
-            raise InputError(f"{self.root} has the label {labels.max()}, but {len(self._class_names)} classes from 0.")
-        return Arrays(with_channel_axis(images), labels.astype(np.int64), self._class_names)
+        return Arrays(with_channel_axis(images), labels.astype(np.int64), self.class_names())
 
 
 class ImageFolder:

@@ -76,6 +76,7 @@ def test_other_options_that_go_together(tmp_path):
         ("dcgan", ("--data", tmp_path / "images.npz", "--size", 16, "--fit", "pad", "--classes", 0)),
         ("pix2pix", ("--data", tmp_path, "--fit", "pad", "--data-b", tmp_path)),
         ("simgan", ("--simulated", tmp_path, "--real", tmp_path, "--channels", 3, "--simulator", "eyes")),
+        ("dcgan", ("--fit", "crop", "--dataset", "fashion_mnist", "--data", tmp_path / "images.npz")),  # as by default
         ("style_transfer", ("--size", "28x40", "--fit", "pad", "--augment", "none")),
     ):
         parse(name, "", {"recipe": TINY[name].module.Config}, list(map(str, options)))

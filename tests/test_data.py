@@ -401,11 +401,16 @@ def test_no_more_of_an_idx_file_is_read_than_its_header_says(tmp_path):
 
 
 @pytest.mark.once
-def test_idx_labels_without_a_name(tmp_path):
-    write_idx(tmp_path / "train-images-idx3-ubyte", np.ones((2, 4, 4), "uint8"))
-    write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([3, 200], "uint8"))
-    with pytest.raises(InputError, match="has the label 200, but 10 classes from 0"):
-        images.load(ImageOptions(data=tmp_path))
+def test_idx_labels_without_a_name_are_called_by_their_number(tmp_path):
+    """Such as those of EMNIST."""
+    for prefix, labels in (("train", [3, 11]), ("t10k", [3, 12])):
+        write_idx(tmp_path / f"{prefix}-images-idx3-ubyte", np.ones((2, 4, 4), "uint8"))
+        write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte", np.array(labels, "uint8"))
+    found = images.load(ImageOptions(data=tmp_path))
+    assert list(found.labels) == [3, 11]
+    assert found.class_names[3] == datasets.DIGITS[3]
+    assert found.class_names[10:] == ("10", "11", "12")
+    assert images.load(ImageOptions(data=tmp_path, classes=("12",)), "test").class_names == ("12",)
 
 
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason=f"needs MNIST's IDX files in {SHARED}")

@@ -1,10 +1,13 @@
-"""A few cases of each drill of `benchmarks/drills`."""
+"""A few cases of each drill of `benchmarks/drills`, and that its verdicts notice what is wrong."""
 
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
+from benchmarks.drills import verdict
 from tests.conftest import PROJECT
 
 pytestmark = [pytest.mark.once, pytest.mark.slow]
@@ -14,3 +17,37 @@ def test_a_minute_of_drills():
     drills = [sys.executable, "-m", "benchmarks.drills", "--quick"]
     done = subprocess.run(drills, cwd=PROJECT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def refusing(message):
+    print(message, file=sys.stderr)
+    sys.exit(2)
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted", "problem"),
+    [
+        (lambda: None, (0,), None),
+        (lambda: None, (2,), "accepted"),
+        (lambda: refusing("Error: there is no class 'x'."), (2,), None),
+        (lambda: refusing("Error: there is no class 'x'."), (0,), "refused: Error"),
+        (lambda: refusing("Error: one.\nError: two."), (2,), "not one sentence"),
+        (lambda: refusing("Error: \x1b[31m"), (2,), "a control character reached the terminal"),
+        (lambda: 1 / 0, (0, 2), "exit code 1: ZeroDivisionError"),
+        (lambda: os.kill(os.getpid(), 9), (0, 2), "exit code -9"),
+        (lambda: time.sleep(9), (0, 2), "ended after 4 s"),
+        (lambda: b"x" * (3 << 29), (0, 2), "GB of memory"),
+    ],
+)
+def test_verdicts(function, wanted, problem):
+    found = verdict.problem_of(verdict.forked(function, seconds=4), wanted)
+    assert found is None if problem is None else problem in found
+
+
+def test_what_is_written_elsewhere_is_found():
+    with verdict.scratch() as room:
+        assert not verdict.escaped(room)
+        (room.parent / verdict.ESCAPED).touch()
+        (room / "cache").mkdir()
+        (room / "cache" / verdict.ESCAPED).touch()
+        assert len(verdict.escaped(room)) == 2

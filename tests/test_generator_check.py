@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
         ("cgan interpolate", "vanilla", "it takes (4), but is fed (4) and ()"),
         ("mode_collapse sample", "dcgan", "it makes (16, 16, 1), not points of the plane"),
         ("mode_collapse evaluate", "simgan", "not points of the plane"),
-        ("stacked_mnist evaluate", "dcgan", "it makes grey images, not stacked ones"),
+        ("stacked_mnist evaluate", "dcgan", "its images have 1 channel(s), not 3"),
         ("pix2pix apply", "dcgan", "it takes (4), not images"),
         ("pix2pix apply", "style_transfer", "it takes (any, any, 1) and (any, any, 1), not images"),
         ("pix2pix evaluate", "dcgan", "it takes (4), not images"),

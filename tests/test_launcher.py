@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,14 @@ def test_scripts_run_with_cdpath(project, tmp_path, name):
     (tmp_path / "elsewhere" / "project").mkdir(parents=True)
     for places in (tmp_path / "elsewhere", tmp_path):
         assert ends_as_it_should(f"project/{name}", name, tmp_path, CDPATH=str(places))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_current_folder_that_was_removed(name, tmp_path):
+    script = shlex.quote(str(PROJECT / name))
+    gone = f"mkdir gone && cd gone && rmdir ../gone && exec {script} 2>&1 >/dev/null | grep -v shell-init"
+    answer = subprocess.run(["bash", "-c", gone], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.stdout.startswith("Error: The current folder was removed")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

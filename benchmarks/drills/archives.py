@@ -42,8 +42,8 @@ def cases(count, rng):
 def problem_with(path, room):
     report = room / f"{path.parent.name}.html"
     answer = verdict.forked(verdict.command("data_prep", "report", path, "--out", report, cwd=room))
-    outside = verdict.written_outside(room)
-    return verdict.problem_of(answer) or (f"wrote {outside}" if outside else None)
+    written = verdict.escaped(room)
+    return f"wrote {written[0]}" if written else verdict.problem_of(answer)
 
 
 def damage(path, rng):
@@ -146,10 +146,20 @@ def zip_of_nothing(place):
 
 ZIPS = (
     *map(
-        zip_named, ["../out.png", "/out.png", "a/../../out.png", "C:\\out.png", "a\\..\\..\\out.png", "a/\x1b[31m.png"]
+        zip_named,
+        [
+            "../escaped.png",
+            "/escaped.png",
+            "a/../../escaped.png",
+            "C:\\escaped.png",
+            "a\\..\\..\\escaped.png",
+            "a/\x1b[31m.png",
+        ],
     ),
     *map(zip_named, ["\ud83d\ude00.png".encode("utf-16", "surrogatepass").decode("utf-16"), "a/" + "x" * 300 + ".png"]),
-    *map(zip_named, ["a/0.png/inside.png", "/".join("d" * 1500) + "/x.png", "a/con\n.png", "a/. .png", "~/x.png"]),
+    *map(
+        zip_named, ["a/0.png/inside.png", "/".join("d" * 1500) + "/x.png", "a/con\n.png", "a/. .png", "~/escaped.png"]
+    ),
     zip_patched("undecodable names", b"a/1.png", b"a/\xff.png"),
     zip_patched("an unknown compression", b"\x08\x00\x00\x00\x21\x00", b"\x63\x00\x00\x00\x21\x00"),
     zip_patched("two equal names", b"a/1.png", b"a/2.png"),
@@ -200,7 +210,10 @@ TARS = (
     *(tar_with(kind, target="/etc/passwd") for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE)),
     *(tar_with(kind) for kind in (tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.CONTTYPE, b"Z")),
     tar_with(tarfile.SYMTYPE, "b", target=".."),
-    *(tar_with(tarfile.REGTYPE, name) for name in ("../out.png", "/out.png", "a/\udcff.png", "a/\x1b[31m.png", "")),
+    *(
+        tar_with(tarfile.REGTYPE, name)
+        for name in ("../escaped.png", "/escaped.png", "a/\udcff.png", "a/\x1b[31m.png", "")
+    ),
     tar_with(tarfile.DIRTYPE, "a/locked", mode=0),
     tar_with(tarfile.REGTYPE, "a/old.png", mtime=2**40),
     *(tar_sparse, tar_without_end, tar_long_name),
@@ -274,7 +287,7 @@ ARRAYS = (
     npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 9999, 9999), }"),
     npy_header("{'descr': '|O', 'fortran_order': False, 'shape': (3, 8, 8), }"),
     npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-3, 8, 8), }"),
-    npy_header("__import__('os').system('touch ../../out')"),
+    npy_header("__import__('os').system('touch ../../escaped.png')"),
     npy_header("{"),
     *(idx(1, [4]), idx(255, [1] * 255), idx(0), idx(3, [2**31, 2**31, 2**31]), idx(3, [1, 8, 8]), idx(3, [0, 8, 8])),
     *(idx(3, [1, 8, 8], kind=99), idx(3, [5, 8, 8]), idx(3, [1, 8])),
@@ -323,7 +336,7 @@ TREES = (
     tree("a name of invalid UTF-8", (b"\xff\xfe.png", GOOD), (b"broken \xff.png", b"no image")),
     tree("control characters in names", (b"a\x1b[31m\n.png", GOOD), (b"b\x07\r.png", b"no image")),
     tree("classes of invalid UTF-8", (b"\xff/0.png", GOOD), (b"b/0.png", GOOD)),
-    tree("odd names", (b"-rf.png", GOOD), (b"$(touch out).png", GOOD), (b" .png", GOOD), (b"a.PNG.png", GOOD)),
+    tree("odd names", (b"-rf.png", GOOD), (b"$(touch escaped.png).png", GOOD), (b" .png", GOOD), (b"a.PNG.png", GOOD)),
     tree("empty files", *((f"{number}.png".encode(), b"") for number in range(9))),
     tree("only text", *((f"{number}.txt".encode(), b"text") for number in range(9))),
     with_special("a pipe", lambda root: os.mkfifo(root / "pipe.png")),

@@ -24,6 +24,7 @@ MACHINES = {
     "keras.json with channels_first": {"keras": '{"image_data_format": "channels_first", "floatx": "float32"}'},
     "keras.json with float16": {"keras": '{"image_data_format": "channels_last", "floatx": "float16"}'},
     "keras.json that is damaged": {"keras": '{"image_data'},
+    "keras.json with a type that is not there": {"keras": '{"floatx": "float8"}', "wanted": (2,)},
     "a backend that is not there": {"env": {"KERAS_BACKEND": "theano"}, "wanted": (2,)},
     "empty variables": {"env": {"GAN_COOKBOOK_RUNS": "", "GAN_COOKBOOK_DATA": "", "KERAS_BACKEND": ""}},
     "modules in the current folder": {"files": {"numpy.py": EVIL, "keras.py": EVIL, "cv2.py": EVIL, "common.py": EVIL}},
@@ -36,15 +37,18 @@ MACHINES = {
     "files without permissions for others": {"shell": "umask 777 2>/dev/null; umask 077; {command}"},
     "no input": {"shell": "{command} <&-"},
     "no output": {"shell": "{command} >&-"},
+    "no output for errors": {"shell": "{command} 2>&-"},
+    "nothing open": {"shell": "{command} <&- >&- 2>&-"},
     "a full device as output": {"shell": "{command} >/dev/full", "wanted": (2,)},
     "a reader that stops": {"shell": "set -o pipefail; {command} | true", "wanted": (0, 141)},
     "a current folder that was removed": {
-        "shell": "mkdir {room}/gone && cd {room}/gone && rmdir {room}/gone; {command}"
+        "shell": "mkdir {room}/gone && cd {room}/gone && rmdir {room}/gone; {command}",
+        "wanted": (2,),
     },
     "a link to run_recipe.sh": {"shell": "ln -sf {project}/run_recipe.sh {room}/gan && {room}/gan {options}"},
     "a project path with spaces and umlauts": {"project": "a b ü"},
     "a project path with a quote and a dollar": {"project": "it's $HOME"},
-    "a project path with a colon": {"project": "a:b"},
+    "a project path with a colon": {"project": "a:b", "wanted": (2,)},
 }
 LIMIT = 120  # seconds, the loading of Keras included
 
@@ -59,7 +63,7 @@ def cases(count, rng):
             yield Verdict(name, problem_on(runs, room, number, **MACHINES[name]))
 
 
-def problem_on(runs, room, number, shell="{command}", env=None, keras=None, files=None, wanted=(0, 2), project=None):
+def problem_on(runs, room, number, shell="{command}", env=None, keras=None, files=None, wanted=(0,), project=None):
     """Returns what is wrong with a training on a machine, or None.
 
     Args:
@@ -89,9 +93,7 @@ def problem_on(runs, room, number, shell="{command}", env=None, keras=None, file
     answer = run(fill(shell), variables, room)
     for path in files or {}:
         (room / path).unlink()
-    problem = f"exit code {answer.code}: {answer.errors[-200:]}" if answer.code not in wanted else None
-    if "Traceback" in answer.errors:
-        problem = f"a traceback: {answer.errors.strip()[-200:]}"
+    problem = verdict.problem_of(answer, wanted)
     return problem or (tiny_runs.result_problem(folder, 1) if answer.code == 0 else None)
 
 

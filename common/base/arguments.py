@@ -61,7 +61,8 @@ def check_given(options, given):
 
     Args:
         options: dataclass; its fields that are dataclasses are checked as well.
-        given: set of strings, the names of the fields that were given on the command line.
+        given: set of strings, the names of the fields that were given on the command line. The method gets those of
+            its own with another value than the default, which may always be given.
     """
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
@@ -70,7 +71,8 @@ def check_given(options, given):
         elif value == () and field.name in given:
             raise InputError(f"{as_option(field.name)} has no value; give it one or more, or leave it out.")
     if hasattr(options, "check_given"):
-        options.check_given(given)
+        own = {field.name for field in dataclasses.fields(options) if getattr(options, field.name) != field.default}
+        options.check_given(given & own)
 
 
 def refuse_ignored(given, name, reason):

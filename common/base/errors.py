@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import sys
-from pathlib import Path
 
 
 class InputError(ValueError):
@@ -47,7 +46,7 @@ def in_sentences():
     The output may go to a program that stops reading, such as `head`, may be closed, and may not be able to show every
     character. With GAN_COOKBOOK_TRACEBACK=1 the traceback is shown.
     """
-    sys.stdout, sys.stderr = (stream or open_nowhere() for stream in (sys.stdout, sys.stderr))
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -62,9 +61,18 @@ def in_sentences():
         raise InputError(sentence_of(error)) from error
 
 
-def open_nowhere():
-    """Returns a stream for output that nobody reads: a shell's `>&-` starts a program without one."""
-    return Path(os.devnull).open("w", encoding="utf-8")
+def open_closed_streams():
+    """Opens the standard streams that a shell's `<&-` or `>&-` has closed, for input that is empty and output unread.
+
+    Otherwise the next files that are opened would take their place, and get what libraries print.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # becomes the lowest number that is free, this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8")
 
 
 def sentence_of(error):

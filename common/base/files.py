@@ -52,8 +52,8 @@ def whole(path):
 def sweep(folder, pattern=PARTS):
     """Removes the unfinished files that killed processes left in a folder.
 
-    Its writers hold a shared lock of the folder, which the system frees when their process ends, however it ends. Unlike
-    the age of a file or the number of a process, this holds on slow disks and across containers, too.
+    Its writers hold a shared lock of the folder, which the system frees when their process ends, however it ends.
+    Unlike the age of a file or the number of a process, this holds on slow disks and across containers, too.
     """
     parts = list(folder.glob(pattern))
     with contextlib.suppress(OSError), contextlib.ExitStack() as locks:

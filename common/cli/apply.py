@@ -115,8 +115,8 @@ def outputs_of(options):
 
 def names_below(root, out):
     """Returns the names of the images of a folder without those of the folder for the results, if it is within."""
-    names = folders.find(root).names
-    kept = [name for name in names if not (root / name).resolve().is_relative_to(out.resolve())]
+    names, out = folders.find(root).names, out.resolve()
+    kept = [name for name in names if not (root / name).resolve().is_relative_to(out)]
     if len(kept) < len(names):
         print(f"Left out: {len(names) - len(kept)} images in {shown(out)}, the folder for the results.")
     return kept

@@ -34,13 +34,7 @@ from common.scoring.evaluator import (
 )
 from common.scoring.extractors import ExtractorName, OpensExtractor
 from common.training.generator_check import refuse_no_images
-from common.training.trained_run import (
-    load_generator,
-    load_latents,
-    options_of,
-    read_config,
-    weights_of,
-)
+from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
 from data_prep import images
 
 

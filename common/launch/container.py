@@ -116,9 +116,13 @@ def gpu_options(engine, info):
 
 
 def user_options(engine):
-    """Returns the options that run the container as the calling user."""
+    """Returns the options that run the container as the calling user, also under sudo.
+
+    Root without capabilities could not write to the folders of a user.
+    """
     keep = ["--userns", "keep-id"] if engine == "podman" else []
-    return [*keep, "--user", f"{os.getuid()}:{os.getgid()}"]
+    user, group = (os.environ.get(f"SUDO_{kind}") for kind in ("UID", "GID"))
+    return [*keep, "--user", f"{user}:{group}" if user and group else f"{os.getuid()}:{os.getgid()}"]
 
 
 def terminal_options():

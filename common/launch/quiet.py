@@ -10,6 +10,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from common.base.errors import open_closed_streams
+
 
 @contextlib.contextmanager
 def quiet_unless_failing():
@@ -45,6 +47,7 @@ def sentence_about_settings():
         sys.exit(2)
 
 
+open_closed_streams()
 with quiet_unless_failing(), sentence_about_settings():
     import keras
 

@@ -1,5 +1,6 @@
 """Notices data that changed between two starts of a run: it records the files, not their contents."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,7 +17,7 @@ def record_of(config):
     """Returns what tells apart the files that the paths in a configuration name, a JSON-compatible dictionary.
 
     It has an entry for each option with a path that exists: the number of files, their bytes, and a digest of their
-    names, sizes and times of modification. To find these takes seconds for a million files.
+    names, sizes and times of modification.
 
     Args:
         config: dataclass; its fields that are dataclasses count as well.
@@ -34,9 +35,10 @@ def record_of(config):
 def record_of_path(path):
     digest, total, names = hashlib.sha256(), 0, names_of(path)
     for name in names:
-        status = (path / name).stat()
-        total += status.st_size
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        with contextlib.suppress(FileNotFoundError):  # another program has just removed it
+            status = (path / name).stat()
+            total += status.st_size
+            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return {"files": len(names), "bytes": total, "digest": digest.hexdigest()[:16]}
 
 

@@ -37,6 +37,13 @@ def refuse_no_translator(generator):
     refuse_no_images(generator)
 
 
+def refuse_other_channels(generator, channels):
+    """Raises an `InputError` if a generator makes images of another number of channels."""
+    made = shapes_of(generator, "outputs")
+    if made and made[0][-1] != channels:
+        raise other_generator(f"its images have {made[0][-1]} channel(s), not {channels}")
+
+
 def shapes_of(generator, side):
     """Returns the shapes of the inputs or outputs of a network without the first axis; a subclassed one has none."""
     return [tuple(part.shape[1:]) for part in getattr(generator, side, None) or []]

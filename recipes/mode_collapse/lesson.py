@@ -23,7 +23,7 @@ from common.cli.sample import SampleOptions
 from common.sampling import draw_samples
 from common.scoring import metrics
 from common.training.callbacks import read_log
-from common.training.generator_check import described, other_generator
+from common.training.generator_check import described, other_generator, shapes_of
 from common.training.run import Run
 from common.training.trained_run import grids_of, load_generator, load_latents, read_config
 
@@ -87,8 +87,9 @@ def evaluate(name, arguments):
 
 def draw(folder, name, count, seed):
     generator = load_generator(folder / "generator.keras", name)
-    if generator.output_shape[1:] != (2,):
-        raise other_generator(f"it makes {described([generator.output_shape[1:]])}, not points of the plane")
+    made = shapes_of(generator, "outputs")
+    if made and made != [(2,)]:
+        raise other_generator(f"it makes {described(made)}, not points of the plane")
     return draw_samples(generator, load_latents(folder, generator).fixed(count, seed))
 
 

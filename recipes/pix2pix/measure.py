@@ -13,7 +13,7 @@ from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, frechet_distances
 from common.scoring.metrics import target_scores
-from common.training.generator_check import other_generator, refuse_no_translator, refuse_other_inputs
+from common.training.generator_check import refuse_no_translator, refuse_other_channels, refuse_other_inputs
 from common.training.trained_run import open_run
 
 from . import data
@@ -34,8 +34,7 @@ def measure(name, arguments):
     refuse_no_translator(generator)
     source, real = (side[np.arange(len(side))] for side in data.load_sides(pairs, "test"))
     refuse_other_inputs(generator, source)
-    if generator.output_shape[-1] != real.shape[-1]:
-        raise other_generator(f"its images have {generator.output_shape[-1]} channels, the targets {real.shape[-1]}")
+    refuse_other_channels(generator, real.shape[-1])
     translated = unscale(draw_samples(generator, scale(source), batch_size=16, training=True))
     mean = np.broadcast_to(mean_target(pairs), real.shape)
     values = {

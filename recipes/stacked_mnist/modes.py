@@ -14,7 +14,7 @@ from common.base.pictures import unscale
 from common.base.ranges import Count, Seed
 from common.sampling import draw_samples
 from common.scoring import extractors, metrics
-from common.training.generator_check import other_generator, refuse_no_images
+from common.training.generator_check import refuse_no_images, refuse_other_channels
 from common.training.trained_run import load_latents, open_run
 from data_prep import images
 
@@ -43,8 +43,7 @@ def evaluate(name, arguments):
     folder, generator, planes = open_run(name, options.run_folder, images.ImageOptions)
     latents = load_latents(folder, generator)
     refuse_no_images(generator)
-    if generator.output_shape[-1] != 3:
-        raise other_generator("it makes grey images, not stacked ones")
+    refuse_other_channels(generator, 3)
     train, test = (data.grey(images.load(planes, split)) for split in ("train", "test"))
     classifier = classifier_of(train.class_names)
     samples = draw_samples(generator, latents.fixed(options.samples, options.seed))
