@@ -206,6 +206,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "secret.png").touch()
     monkeypatch.setattr("pathlib.Path.read_bytes", denied)  # because the tests may run as root, who can read everything
     with pytest.raises(UnusableError, match="cannot be read: Permission denied"):
         decode.read(tmp_path / "secret.png")
