@@ -21,12 +21,12 @@ from benchmarks.drills import archives, commands, damaged_images, disk, environm
 
 DRILLS = {
     "commands": (commands.cases, 1000, 40),
-    "files": (files.cases, 500, 12),
+    "files": (files.cases, 500, 6),
     "archives": (archives.cases, 300, 40),
     "images": (damaged_images.cases, 5000, 200),
-    "kills": (kills.cases, 50, 2),
-    "disk": (disk.cases, 20, 2),
-    "environment": (environment.cases, len(environment.MACHINES), 2),
+    "kills": (kills.cases, 50, 1),
+    "disk": (disk.cases, 20, 1),
+    "environment": (environment.cases, len(environment.MACHINES), 1),
 }
 
 

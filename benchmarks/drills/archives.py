@@ -3,8 +3,6 @@
 import contextlib
 import io
 import os
-import shutil
-import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -35,8 +33,8 @@ def cases(count, rng):
             if number >= len(chosen):
                 what += f", {damage(path, rng)}"
             yield Verdict(what, problem_with(path, room))
-            remove(place)
-            shutil.rmtree(room / "cache", ignore_errors=True)
+            verdict.remove(place)
+            verdict.remove(room / "cache")
 
 
 def problem_with(path, room):
@@ -62,11 +60,6 @@ def damage(path, rng):
         whole = whole[: len(whole) // 512 * 512 // 2]
     path.write_bytes(whole)
     return f"{('cut', 'flipped', 'zeroed', 'random', 'halved')[how]} at {place}"
-
-
-def remove(place):
-    """Removes a folder, also one that is too deep for `shutil.rmtree`."""
-    subprocess.run(["rm", "-rf", "--", place], check=True)
 
 
 # Whole ones, to be damaged ----------------------------------------------------------------------------------------
