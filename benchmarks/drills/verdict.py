@@ -13,6 +13,7 @@ import traceback
 import warnings
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 SECONDS = 20  # that a case may take
 MEMORY = 1 << 30  # bytes above this process, which has Keras loaded; the data of the drills is small
@@ -139,11 +140,11 @@ def scratch():
     """Yields a new folder within folders of its own, with the caches of downloads and archives; removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="drill-"))
     room = folder / "a" / "b" / "c" / "room"
+    room.mkdir(parents=True)
+    places = {"GAN_COOKBOOK_DATA": str(room / "cache"), "GAN_COOKBOOK_RUNS": str(room / "runs")}
     try:
-        room.mkdir(parents=True)
-        os.environ["GAN_COOKBOOK_DATA"] = str(room / "cache")
-        os.environ["GAN_COOKBOOK_RUNS"] = str(room / "runs")
-        yield room
+        with mock.patch.dict(os.environ, places):
+            yield room
     finally:
         remove(folder)
 
