@@ -48,6 +48,8 @@ def test_what_is_written_elsewhere_is_found():
     with verdict.scratch() as room:
         assert not verdict.escaped(room)
         (room.parent / verdict.ESCAPED).touch()
-        (room / "cache").mkdir()
-        (room / "cache" / verdict.ESCAPED).touch()
-        assert len(verdict.escaped(room)) == 2
+        extracted = room / "cache" / "extracted"
+        (extracted / "archive").mkdir(parents=True)
+        (extracted / verdict.ESCAPED).touch()
+        (extracted / "archive" / verdict.ESCAPED).touch()  # in its own folder
+        assert set(verdict.escaped(room)) == {room.parent / verdict.ESCAPED, extracted / verdict.ESCAPED}

@@ -155,10 +155,15 @@ def remove(folder):
 
 
 def escaped(room):
-    """Returns the paths of files called `ESCAPED` that are anywhere: hostile data writes one wherever it can."""
+    """Returns the paths of files called `ESCAPED` that are anywhere: hostile data writes one wherever it can.
+
+    In the folder of its own into which an archive is extracted it may.
+    """
+    extracted = room / "cache" / "extracted"
     places = (Path("/"), Path.home(), Path(tempfile.gettempdir()))
     found = [place / ESCAPED for place in places if (place / ESCAPED).exists()]
     listed = subprocess.run(
         ["find", room.parents[3], "-name", ESCAPED, "-print0"], capture_output=True, check=True
     ).stdout
-    return [*found, *map(Path, filter(None, os.fsdecode(listed).split("\0")))]
+    found += map(Path, filter(None, os.fsdecode(listed).split("\0")))
+    return [path for path in found if extracted not in path.parents[1:]]
