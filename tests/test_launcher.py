@@ -149,6 +149,11 @@ def test_scripts_run_with_cdpath(project, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
+def test_python_does_not_wait_for_input_at_its_end(project, tmp_path, name):
+    assert ends_as_it_should(project / name, name, tmp_path, PYTHONINSPECT="1")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_a_current_folder_that_was_removed(name, tmp_path):
     script = shlex.quote(str(PROJECT / name))
     gone = f"mkdir gone && cd gone && rmdir ../gone && exec {script} 2>&1 >/dev/null | grep -v shell-init"
@@ -390,5 +395,7 @@ def test_backend_option_overrides_the_environment_variable(monkeypatch, argument
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert launcher.chosen_backend(arguments) == "jax"
     assert launcher.chosen_backend([]) == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert launcher.chosen_backend([]) == "tensorflow"
     monkeypatch.delenv("KERAS_BACKEND")
     assert launcher.chosen_backend([]) == "tensorflow"

@@ -11,6 +11,7 @@ if [ -x /bin/pwd ] && ! /bin/pwd >/dev/null 2>&1; then
     echo "Error: The current folder was removed, so no program can start in it; change to another one: cd" >&2
     exit 2
 fi
+unset PYTHONINSPECT # Python would wait for input when a command ends
 python=
 for candidate in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; then

@@ -129,7 +129,7 @@ def refuse_broken(name):
 
 def chosen_backend(arguments):
     """Returns the backend of `--backend`, by default that of KERAS_BACKEND, by default TensorFlow."""
-    value = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    value = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     for index, argument in enumerate(arguments):
         if argument.startswith("--backend="):
             value = argument.partition("=")[2]
