@@ -25,7 +25,16 @@ def draw_samples(generator, inputs, batch_size=256, training=False):
     for start in range(0, count, batch_size):
         part = keras.tree.map_structure(lambda array, start=start: array[start : start + batch_size], inputs)
         batches.append(generator(part, training=training))
-    return finite(np.concatenate([ops.convert_to_numpy(ops.cast(batch, "float32")) for batch in batches]))
+    return np.concatenate([as_array(batch) for batch in batches])
+
+
+def as_array(samples):
+    """Returns what a network makes, a tensor, as a float32 NumPy array.
+
+    Raises:
+        InputError: if it is not finite.
+    """
+    return finite(ops.convert_to_numpy(ops.cast(samples, "float32")))
 
 
 def finite(samples):

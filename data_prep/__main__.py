@@ -14,22 +14,19 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from common.base.errors import InputError, in_sentences, printable
+from common.base.errors import InputError, exit_code, printable
 from common.launch import environment
 
 if importlib.util.find_spec("imagehash") is None:  # the packages are missing: restart in the project's environment
-    try:
-        with in_sentences():
-            environment.ensure([])
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    code = exit_code(environment.ensure, [])
+    if code:
+        sys.exit(code)
     os.environ["PYTHONPATH"] = str(environment.PROJECT)
     os.execv(environment.PYTHON, [environment.PYTHON, "-P", "-m", "data_prep", *sys.argv[1:]])
 
 import tyro
 
-from common.base.arguments import fail, parse, refuse_ignored
+from common.base.arguments import parse, refuse_ignored
 from common.base.ranges import Count
 from data_prep import analysis, clean, datasets, images, report
 
@@ -118,11 +115,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        with in_sentences():
-            main(sys.argv[1:])
-    except InputError as error:
-        sys.exit(fail(error))
-    except KeyboardInterrupt:
-        print("\nStopped; the same command continues a cleaning.")
-        sys.exit(130)
+    sys.exit(exit_code(main, sys.argv[1:], stopped="Stopped; the same command continues a cleaning."))

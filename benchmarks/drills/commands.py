@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 
 from benchmarks.drills import tiny_runs, verdict
-from benchmarks.drills.verdict import Verdict
+from benchmarks.drills.verdict import SECONDS, Verdict
 from common.base.ranges import Range
 from common.cli.apply import ApplyOptions
 from common.cli.evaluate import EvaluateOptions
@@ -44,7 +44,7 @@ def cases(count, rng):
 
 def tried(runs, name, arguments, wanted, check=lambda: None):
     arguments = [argument() if callable(argument) else argument for argument in arguments]  # a run, if one is needed
-    answer = verdict.forked(verdict.recipe(name, *arguments, cwd=runs.room), 20 if wanted == (2,) else 60)
+    answer = verdict.forked(verdict.recipe(name, *arguments, cwd=runs.room), SECONDS if wanted == (2,) else 3 * SECONDS)
     problem = verdict.problem_of(answer, wanted) or (check() if answer.code == 0 else None)
     return Verdict(f"{name} {' '.join(map(str, arguments))}", problem)
 

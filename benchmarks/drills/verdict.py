@@ -99,9 +99,9 @@ def recipe(name, *arguments, cwd):
 
 
 def own_memory():
-    """Returns the bytes of memory of this process, with which every fork begins."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    """Returns the bytes of memory of this process with which every fork begins: not those of files, loaded anew."""
+    resident, of_files = map(int, Path("/proc/self/statm").read_text("ascii").split()[1:3])
+    return (resident - of_files) * os.sysconf("SC_PAGE_SIZE")
 
 
 def problem_of(answer, wanted=(0, 2)):

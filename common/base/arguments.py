@@ -1,20 +1,14 @@
-"""Parses command-line options into dataclasses and reports errors as one sentence. Does not import Keras."""
+"""Parses command-line options into dataclasses; an error is one sentence. Does not import Keras."""
 
 import contextlib
 import dataclasses
 import io
 import itertools
-import sys
 
 import tyro
 
 from common.base.errors import InputError
 from common.base.ranges import check_ranges
-
-
-def fail(error):
-    print(f"Error: {error}", file=sys.stderr)
-    return 2
 
 
 def parse(command, description, classes, arguments):

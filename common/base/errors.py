@@ -61,6 +61,28 @@ def in_sentences():
         raise InputError(sentence_of(error)) from error
 
 
+def exit_code(function, *arguments, stopped=None):
+    """Calls the function of a command line; returns the exit code for the shell.
+
+    An `InputError`, or an error of the system, is printed as one sentence, with exit code 2; after Ctrl-C it is 130.
+
+    Args:
+        function: its value is the exit code; None stands for 0.
+        *arguments: of the function.
+        stopped: string, printed after Ctrl-C.
+    """
+    try:
+        with in_sentences():
+            return function(*arguments) or 0
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        if stopped:
+            print(f"\n{stopped}")
+        return 130
+
+
 def open_closed_streams():
     """Opens the standard streams that a shell's `<&-` or `>&-` has closed, for input that is empty and output unread.
 

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from keras import ops
 
 from common import backend
 from common.base import pictures
@@ -21,7 +20,7 @@ from common.base.paths import run_folder, shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli import tiles
-from common.sampling import finite
+from common.sampling import as_array
 from common.training.generator_check import refuse_no_translator
 from common.training.trained_run import load_generator
 from data_prep import decode, folders
@@ -141,4 +140,4 @@ def translate(generator, source):
         return tiles.translate_tiled(generator, image)[:height, :width]
     # training=True for the dropout noise. Such a generator has no batch norm, which would use the image's statistics.
     output = generator(scale(image)[np.newaxis], training=True)
-    return unscale(finite(ops.convert_to_numpy(ops.cast(output, "float32")))[0, :height, :width])
+    return unscale(as_array(output)[0, :height, :width])

@@ -17,8 +17,8 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 # isort: split
 import tyro
 
-from common.base.arguments import fail, parse
-from common.base.errors import InputError, in_sentences
+from common.base.arguments import parse
+from common.base.errors import InputError, exit_code
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range, Seed
 from common.sampling import draw_samples
@@ -143,10 +143,4 @@ def compare_runs(arguments):
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv):
         sys.exit(print(__doc__))
-    try:
-        with in_sentences():
-            {"evaluate": evaluate_folders, "compare": compare_runs}[sys.argv[1]](sys.argv[2:])
-    except InputError as error:
-        sys.exit(fail(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(exit_code({"evaluate": evaluate_folders, "compare": compare_runs}[sys.argv[1]], sys.argv[2:]))

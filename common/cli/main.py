@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import keras
 import tyro
 
-from common.base.arguments import fail, parse, refuse_ignored
-from common.base.errors import InputError, in_sentences, printable
+from common.base.arguments import parse, refuse_ignored
+from common.base.errors import InputError, exit_code, printable
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
@@ -76,23 +76,22 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
     name = package.split(".")[-1]
     actions = {"sample": sample_action, "evaluate": evaluate_action, **(actions or {})}
     actions = {action: function for action, function in actions.items() if function}
-    arguments = sys.argv[1:]
-    try:
-        with in_sentences():
-            action = arguments[0] if arguments and not arguments[0].startswith("-") else None
-            if action is None:
-                train_run(name, train, config_class, arguments, actions, evaluator)
-            elif action in actions:
-                actions[action](name, arguments[1:])
-            else:
-                raise InputError(
-                    f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
-                )
-    except InputError as error:
-        devices.end(fail(error))
-    except KeyboardInterrupt:
-        print("\nStopped. The finished epochs are stored: the same command continues after them.")
-        devices.end(130)
+
+    def run(arguments):
+        action = arguments[0] if arguments and not arguments[0].startswith("-") else None
+        if action is None:
+            train_run(name, train, config_class, arguments, actions, evaluator)
+        elif action in actions:
+            actions[action](name, arguments[1:])
+        else:
+            raise InputError(
+                f"There is no action {action!r} of {name}; there are {', '.join(actions)}, or none to train."
+            )
+
+    stopped = "Stopped. The finished epochs are stored: the same command continues after them."
+    code = exit_code(run, sys.argv[1:], stopped=stopped)
+    if code:
+        devices.end(code)
 
 
 def train_run(name, train, config_class, arguments, actions, evaluator):

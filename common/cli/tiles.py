@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from common.base.pictures import scale, unscale
-from common.sampling import finite
+from common.sampling import as_array
 
 WHOLE = 1_000_000  # pixels up to which an image is translated at once
 TILE = 500_000  # pixels of a tile with its margin, if the margin leaves so little
@@ -150,7 +150,7 @@ def translate_tiled(generator, image):
                 norms.begin(tile)
                 with contextlib.suppress(Measured):
                     output = generator(scale(image[tile.outer])[np.newaxis], training=True)
-                    output = finite(ops.convert_to_numpy(ops.cast(output, "float32")))[0]
+                    output = as_array(output)[0]
                     translated[tile.rows, tile.columns] = unscale(tile.cut(output))
             if not norms.finish_pass():
                 return translated

@@ -20,7 +20,7 @@ import sys
 import time
 import tomllib
 
-from common.base.errors import InputError, in_sentences
+from common.base.errors import InputError, exit_code
 from common.base.paths import PROJECT, named_by
 
 VENV = named_by("GAN_COOKBOOK_VENV", PROJECT / ".venv")
@@ -259,9 +259,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        with in_sentences():
-            sys.exit(main(sys.argv[1:]))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(main, sys.argv[1:]))

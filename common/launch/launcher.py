@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import NamedTuple
 
-from common.base.errors import InputError, in_sentences
+from common.base.errors import InputError, exit_code
 from common.base.paths import PROJECT
 from common.launch import container, environment
 
@@ -175,11 +175,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    try:
-        with in_sentences():
-            main(sys.argv[1:])
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(exit_code(main, sys.argv[1:]))

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common.base.errors import InputError, in_sentences
+from common.base.errors import InputError, exit_code
 from common.base.files import whole
 from common.base.paths import PROJECT
 from common.launch import environment
@@ -78,9 +78,4 @@ def write(path, text):
 
 
 if __name__ == "__main__":
-    try:
-        with in_sentences():
-            main(sys.argv[1:])
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(exit_code(main, sys.argv[1:]))
