@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.drills [DRILL ...] [--quick] [--share 1.0] [--seed 0]
 
 Prints a table of what was tried and what was right, and each wrong case; the exit code is 1 if there is one. The cases
-follow from the seed. All drills take about two hours on two cores, --quick a minute.
+follow from the seed. All drills take about an hour on two cores, --quick a minute.
 """
 
 import argparse

@@ -72,7 +72,7 @@ def cut(path, rng, other):
 
 
 def flipped(path, rng, other):
-    """Flips a byte; of a text only where no other valid text can result."""
+    """Flips the highest bit of a byte, so that no other valid text results."""
     whole = bytearray(path.read_bytes())
     whole[rng.integers(len(whole))] ^= 128
     path.write_bytes(whole)
