@@ -21,8 +21,7 @@ from common.base.errors import InputError
 from common.cli import evaluate
 from common.launch.launcher import recipes
 from common.scoring.evaluator import PRINTED, Scores, refuse_other_protocol
-from common.training.callbacks import read_log
-from common.training.trained_run import grids_of
+from common.training.trained_run import grids_of, read_config
 from data_prep import images
 
 PROJECT = Path(__file__).parent.parent
@@ -70,14 +69,15 @@ def card(name, folders):
     scores = [Scores.read(folder / "scores.json") for folder in folders]
     for other in scores[1:]:
         refuse_other_protocol(scores[0], other)
-    epochs = len(read_log(folders[0] / "log.csv"))
+    config = read_config(folders[0] / "config.json")
+    steps = config["finished_epochs"] * config["steps_per_epoch"]
     rows = {label(key): [each.values[key] for each in scores] for key in scores[0].values if key not in LEFT_OUT}
     seeds = f"{len(folders)} seeds, mean ± standard deviation" if len(folders) > 1 else "one seed"
     facts = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", (folders[0] / "README.md").read_text("utf-8"), re.MULTILINE))
     protocol = scores[0].protocol
     return "\n".join(
         [
-            f"`.venv/bin/python -m benchmarks.results {name} --seeds {len(folders)}`: {epochs} epochs a seed. "
+            f"`.venv/bin/python -m benchmarks.results {name} --seeds {len(folders)}`: {steps:,} training steps a seed. "
             f"{facts['backend']}; {facts['versions']}; {facts['machine']}.",
             "",
             f"| {protocol.fake_count:,} samples | {seeds} |",

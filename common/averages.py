@@ -84,6 +84,27 @@ def averaged(gan):
             variable.assign(value)
 
 
+@contextlib.contextmanager
+def rising_momentum(optimizer):
+    """Within this context an optimizer averages with a momentum of min(m, (1 + t) / (10 + t)) at its t-th step.
+
+    With the momentum m from the first step on, the average would consist of the initial weights for 1 / (1 - m) steps,
+    and samples would look as if nothing had been learned.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`, whose `ema_momentum` is m.
+    """
+    if not optimizer.use_ema:
+        yield
+        return
+    momentum, steps = optimizer.ema_momentum, ops.cast(optimizer.iterations, "float32")
+    optimizer.ema_momentum = ops.minimum(momentum, (1 + steps) / (10 + steps))
+    try:
+        yield
+    finally:
+        optimizer.ema_momentum = momentum
+
+
 def kind_of_weights(gan):
     """Returns "averaged" or "raw": the weights of the generator within `averaged`."""
     return "averaged" if has_average(gan.generator_optimizer) else "raw"

@@ -102,7 +102,7 @@ class GAN(SavableModel):
         Args:
             loss: a `Loss`.
             generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` an
-                optimizer keeps an average of the weights: see `averaged`.
+                optimizer keeps an average of the weights, whose momentum rises to `ema_momentum`: see `averaged`.
             penalty: a `Penalty` on the discriminator, or a list of them.
             loss_weights: dictionary from terms, as they are logged, to their weights: `{"g_cycle": 10.0}`; others have
                 1. The logs show each term without its weight.
@@ -226,7 +226,8 @@ class GAN(SavableModel):
         """
         results = [gradients_of(partial(self.objective, player), self.variables_of(player)) for player in players]
         for player, (total, terms, gradients) in zip(players, results, strict=True):
-            self.optimizers[player].apply(gradients, self.variables_of(player))
+            with averages.rising_momentum(self.optimizers[player]):
+                self.optimizers[player].apply(gradients, self.variables_of(player))
             self.terms.update_state(logged(player, total, terms))
 
     def objective(self, player, forward):

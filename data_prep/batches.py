@@ -67,9 +67,10 @@ class Together:
 class Batches(keras.utils.PyDataset):
     """Batches for `fit`, in an order that depends only on the seed and the epoch.
 
-    Every epoch is a new permutation. The incomplete batch at its end is dropped: different samples in each epoch. Set
-    `epoch` to continue where an earlier `fit` ended, and call `fit` with `shuffle=False`: otherwise Keras shuffles the
-    batches again, with Python's global random state.
+    Every epoch is a new permutation. The incomplete batch at its end is dropped: different samples in each epoch. After
+    `set_steps_per_epoch` an epoch consists of several passes over the data, or of a part of one. Set `epoch` to
+    continue where an earlier `fit` ended, and call `fit` with `shuffle=False`: otherwise Keras shuffles the batches
+    again, with Python's global random state.
 
     Args:
         samples: array of the data, the first axis being the samples; or a structure of arrays: a tuple such as
@@ -128,7 +129,9 @@ class Batches(keras.utils.PyDataset):
         self._parts = [Together(*part) for part in self._divided()]
         self.batch_sizes = [part.batch_size for part in self._parts]
         self.batch_size = max(self.batch_sizes)
+        self._steps = None
         self._draw_orders()
+        self.steps_per_pass = self._steps
 
     def _divided(self):
         """Returns the parts that have an order of their own, each with its batch size."""
@@ -151,23 +154,35 @@ class Batches(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, self.epoch))
         if self.paired:
             (part,) = self._parts
-            self._orders = [self.order(rng) if self.order else rng.permutation(len(part))]
-            self.count = len(self._orders[0])
-            steps = self.count // part.batch_size
+            self._orders = [self._passes(rng, part)]
         else:
             self.count = max(map(len, self._parts))
-            steps = max(len(part) // part.batch_size for part in self._parts)
-            lengths = [max(steps, 1) * part.batch_size for part in self._parts]
+            self._steps = self._steps or max(len(part) // part.batch_size for part in self._parts)
+            lengths = [max(self._steps, 1) * part.batch_size for part in self._parts]
             self._orders = [
                 repeated(rng, np.arange(len(part)), max(length, len(part)))
                 for part, length in zip(self._parts, lengths, strict=True)
             ]
-        if not steps:
+        if not self._steps:
             raise InputError(
                 f"A batch of {self.batch_size} is larger than the data of {self.count} samples; "
                 f"use --batch-size {self.count} or less."
             )
+
+    def _passes(self, rng, part):
+        """Returns the indices of an epoch for paired samples: those of one pass, or of as many as its steps need."""
+        order = self.order or (lambda rng: rng.permutation(len(part)))
+        passes = [order(rng)]
+        self.count = len(passes[0])
+        self._steps = self._steps or self.count // part.batch_size
+        while sum(map(len, passes)) < self._steps * part.batch_size:
+            passes.append(order(rng))
+        return np.concatenate(passes)
+
+    def set_steps_per_epoch(self, steps):
+        """Makes an epoch of so many steps instead of one pass over the data."""
         self._steps = steps
+        self._draw_orders()
 
     def on_epoch_begin(self):
         self._draw_orders()

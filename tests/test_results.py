@@ -19,7 +19,7 @@ def run_folder(folder, frechet, **protocol):
     folder.mkdir(parents=True)
     values = {"frechet": frechet, "kernel_std": 1.0, "recall": 0.5, "frechet of bag": 2 * frechet}
     (folder / "scores.json").write_text(json.dumps({"scores": values, "protocol": {**PROTOCOL, **protocol}}))
-    (folder / "log.csv").write_text("epoch,seconds\n1,30\n2,60\n")
+    (folder / "config.json").write_text('{"finished_epochs": 2, "steps_per_epoch": 600}')
     (folder / "README.md").write_text("| backend | tf 2 |\n| versions | Python 3 |\n| machine | CPU, 2 cores |\n")
     return folder
 
@@ -34,7 +34,7 @@ def test_card_has_mean_and_deviation_over_seeds(tmp_path):
     }
     assert "2 seeds, mean ± standard deviation" in text
     for words in (
-        "benchmarks.results dcgan --seeds 2`: 2 epochs a seed. tf 2; Python 3; CPU, 2 cores.",
+        "benchmarks.results dcgan --seeds 2`: 1,200 training steps a seed. tf 2; Python 3; CPU, 2 cores.",
         "2,000 images",
     ):
         assert words in text

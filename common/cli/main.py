@@ -66,7 +66,7 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
 
     Args:
         train: function `(config, run)`.
-        config_class: frozen dataclass with a default for every field, among them `epochs`.
+        config_class: frozen dataclass with a default for every field, among them `length` or `epochs`.
         package: string, `__package__` of the recipe: its last part names the run folder.
         actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample` and
             `evaluate`; None removes an action.
@@ -110,7 +110,7 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
             run.patience = options.patience
             if run.is_finished:
                 done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."
-                print(f"{done} Train longer with --epochs, or start over with --restart.")
+                print(f"{done} Train longer with {longer(run)[0]}, or start over with --restart.")
                 return
             run.device_count = count
             run.record_data(options.allow_changed_data)
@@ -140,21 +140,27 @@ def report(name, run, folder, actions):
         print(f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}")
     if "apply" in actions:
         print(f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER{where}")
-    print(f"Train more: {printable(train_on(2 * run.config.epochs))}")
+    print(f"Train more: {printable(train_on(*longer(run)))}")
     print(f"Your own:   ./run_recipe.sh new my_gan --from {name}")
     if run.tensorboard:
         print(f"Curves:     {shown(Path(sys.executable).with_name('tensorboard'))} --logdir {shown(run.folder)}")
 
 
-def train_on(epochs):
-    """Returns the command that trains this run for more epochs, with all of its other options."""
+def longer(run):
+    """Returns the option, and its value, by which a run trains for twice as long."""
+    return ("--epochs", 2 * run.epochs) if run.length.epochs else ("--steps", 2 * run.length.steps)
+
+
+def train_on(option, length):
+    """Returns the command that trains this run for longer, with all of its other options."""
     options = shlex.split(command_line())
-    if "--epochs" in options:
-        place = options.index("--epochs")
-        del options[place : place + 2]
+    for name in ("--steps", "--epochs"):
+        if name in options:
+            place = options.index(name)
+            del options[place : place + 2]
     once = ("--restart", "--allow-changed-data")
-    options = [option for option in options if option not in once and not option.startswith("--epochs=")]
-    return shlex.join([*options, "--epochs", str(epochs)])
+    options = [each for each in options if each not in once and not each.startswith(("--steps=", "--epochs="))]
+    return shlex.join([*options, option, str(length)])
 
 
 def description():

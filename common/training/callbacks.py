@@ -92,6 +92,49 @@ class Throughput(keras.callbacks.Callback):
         logs["images/s"] = getattr(self, "rate", math.nan)
 
 
+class Duration(keras.callbacks.Callback):
+    """Says once, after a minute of training, how long all of it will take on this machine.
+
+    Args:
+        seconds: float, how long to measure.
+    """
+
+    def __init__(self, seconds=60.0):
+        super().__init__()
+        self.seconds = seconds
+        self.start = None  # the time after the first steps, which include compilation
+        self.steps, self.is_told = 0, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.last = epoch, -1
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self.start is None:
+            self.start = now
+        else:
+            self.steps += batch - self.last
+        self.last = batch
+        if self.steps and not self.is_told and now - self.start >= self.seconds:
+            self.is_told = True
+            left = (self.params["epochs"] - self.epoch) * self.params["steps"] - batch - 1
+            rate = self.steps / (now - self.start)
+            end = time.strftime("%H:%M", time.localtime(time.time() + left / rate))
+            print(f"\n{rate:.3g} steps/s: about {duration(left / rate)} more, until {end}.")
+
+
+def duration(seconds):
+    """Returns a number of seconds in words.
+
+    >>> duration(50), duration(700), duration(9000)
+    ('1 minute', '12 minutes', '2.5 hours')
+    """
+    minutes = max(1, round(seconds / 60))
+    if minutes >= 120:
+        return f"{seconds / 3600:.1f} hours"
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stops training when a loss or a weight is NaN or infinite, before the epoch is stored.
 

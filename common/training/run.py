@@ -22,6 +22,7 @@ from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
 from common.training import callbacks, checkpoint, data_record, devices, trained_run
+from common.training.length import Length
 from common.training.trained_run import grids_of
 
 SPARE_BYTES = 50e6  # for sample grids, plots and logs
@@ -36,7 +37,7 @@ class Run:
     Args:
         folder: path, created if missing.
         name: string, the recipe.
-        config: frozen dataclass with a field `epochs` and, optionally, `seed`.
+        config: frozen dataclass with a field `length`, a `Length`, or `epochs`, and, optionally, `seed`.
         restart: bool, whether to move an earlier run in this folder aside.
         tensorboard: bool, whether to write logs for TensorBoard.
 
@@ -48,6 +49,7 @@ class Run:
         self.folder = Path(folder)
         self.name = name
         self.config = config
+        self.length = getattr(config, "length", None) or Length(epochs=config.epochs)
         self.checkpoint = self.folder / "checkpoint.npz"
         self.tensorboard = tensorboard
         self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate` to score while training
@@ -111,8 +113,9 @@ class Run:
         except ValueError as error:
             raise InputError(f"{path} is damaged ({error}); start over with --restart.") from error
         self.finished_epochs = stored.pop("finished_epochs", 0)
-        self.planned_epochs = stored.get("epochs", self.config.epochs)
-        if not all(isinstance(number, int) for number in (self.finished_epochs, self.planned_epochs)):
+        self.planned_epochs = stored.pop("epochs", self.length.epochs or 0)
+        self.steps_per_epoch = stored.pop("steps_per_epoch", 0)
+        if not all(isinstance(n, int) for n in (self.finished_epochs, self.planned_epochs, self.steps_per_epoch)):
             raise InputError(f"{path} is damaged (its numbers of epochs are none); start over with --restart.")
         log = callbacks.read_log(self.folder / "log.csv")  # what is damaged is to be known before the first step
         if log or not self.is_new:
@@ -123,7 +126,7 @@ class Run:
         differing = [
             f"{key} was {before.get(key)!r} and is {self.identity.get(key)!r}"
             for key in {**before, **self.identity}
-            if key != "epochs" and before.get(key) != self.identity.get(key)
+            if key not in ("steps", "epochs") and before.get(key) != self.identity.get(key)
         ]
         if differing:
             held_out = ""
@@ -137,7 +140,12 @@ class Run:
 
     def _store(self):
         with whole(self.folder / "config.json") as part:
-            part.write_text(json.dumps({**self.identity, "finished_epochs": self.finished_epochs}, indent=2) + "\n")
+            lengths = {
+                "epochs": self.epochs,
+                "steps_per_epoch": self.steps_per_epoch,
+                "finished_epochs": self.finished_epochs,
+            }
+            part.write_text(json.dumps({**self.identity, **lengths}, indent=2) + "\n")
 
     def close(self):
         """Unlocks the folder for other processes, and for other runs of this process."""
@@ -150,10 +158,30 @@ class Run:
 
     @property
     def is_finished(self):
-        return self.finished_epochs >= self.config.epochs or self._is_stalled()
+        return 0 < self.epochs <= self.finished_epochs or self._is_stalled()
 
     def _is_stalled(self):
         return bool(self.patience) and callbacks.is_stalled(callbacks.read_log(self.folder / "log.csv"), self.patience)
+
+    @property
+    def epochs(self):
+        """The number of epochs of the whole run; that of an earlier start, or 0, until `plan` knows it."""
+        known = self.length.epochs or self.steps_per_epoch
+        return self.length.epochs_of(self.steps_per_epoch) if known else self.planned_epochs
+
+    def plan(self, batches):
+        """Sets how many training steps an epoch of the batches takes, and returns the number of epochs of the run.
+
+        A run that continues keeps its steps per epoch.
+
+        Args:
+            batches: `Batches` that `fit` gets.
+        """
+        if self.is_new:
+            self.steps_per_epoch = self.length.steps_per_epoch(batches.steps_per_pass)
+        self.steps_per_epoch = self.steps_per_epoch or batches.steps_per_pass  # of a run of an earlier version
+        batches.set_steps_per_epoch(self.steps_per_epoch)
+        return self.epochs
 
     def record_data(self, allow_changed=False):
         """Records the files that the run is trained with; to be called before they are read.
@@ -200,6 +228,7 @@ class Run:
         Raises:
             InputError: if a batch cannot be divided equally among the devices, or the hosts have different data.
         """
+        epochs = self.plan(batches)
         render = render or (lambda samples: samples)
         seed = getattr(self.config, "seed", 0)
         draw = draw or (lambda gan: render(gan.sample(latents_of(gan).grid(seed, count))))
@@ -209,10 +238,12 @@ class Run:
         devices.refuse_uneven(batches, gan, self.device_count)
         devices.refuse_differing("its data", batches.sizes)
         batches.shard = backend.hosts()
+        first = self.resume(gan, batches, show)
+        self._tell_of_length(batches)
         return gan.fit(
             batches,
-            initial_epoch=self.resume(gan, batches, show),
-            epochs=self.config.epochs,
+            initial_epoch=first,
+            epochs=epochs,
             shuffle=False,
             callbacks=self.callbacks(batches, draw, columns, controls),
             verbose=self.verbose,
@@ -245,14 +276,21 @@ class Run:
         self._tell_of_schedules(gan)
         return epoch
 
+    def _tell_of_length(self, batches):
+        steps = self.steps_per_epoch
+        passes = steps * batches.batch_size / batches.count
+        print(
+            f"{self.epochs * steps:,} training steps: {self.epochs} epochs of {steps}, about {passes:.2g} passes each."
+        )
+
     def _tell_of_schedules(self, gan):
         """Says that a longer run has other learning rates, if they follow a schedule over all epochs."""
         rates = [optimizer.learning_rate for optimizer in gan.optimizers.values() if has_schedule(optimizer)]
-        if rates and self.planned_epochs != self.config.epochs:
+        if rates and self.planned_epochs != self.epochs:
             print(
                 f"The learning rate followed a schedule over {self.planned_epochs} epochs, and now follows one over "
-                f"{self.config.epochs}: it goes on at {float(rates[0]):.2g}. The result differs from a run of "
-                f"{self.config.epochs} epochs from the beginning; for that choose another --run-folder."
+                f"{self.epochs}: it goes on at {float(rates[0]):.2g}. The result differs from a run of "
+                f"{self.epochs} epochs from the beginning; for that choose another --run-folder."
             )
 
     def callbacks(self, batches, draw, columns=None, controls=()):
@@ -268,6 +306,7 @@ class Run:
             callbacks.StopOnInterrupt(),
             callbacks.DataEpoch(batches),
             callbacks.Throughput(batches.batch_size),
+            callbacks.Duration(),
             callbacks.StopOnNonFinite(),
             callbacks.SkippedFiles(self.folder, batches),
             callbacks.Samples(self.folder / "samples", draw, columns),

@@ -17,6 +17,7 @@ from common.cli.main import main
 from common.gan import GAN, count_of
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
+from common.training.length import Length
 from data_prep.images import ImageOptions
 
 from . import data, interpolate
@@ -25,7 +26,7 @@ from . import data, interpolate
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
-    epochs: Count = 60  # passes over the data
+    length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     condition: Literal["projection", "concatenation"] = "projection"  # how the discriminator receives the label

@@ -17,6 +17,7 @@ from common.controls import ControlOptions
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, num_downsamplings
+from common.training.length import Length
 from data_prep.images import ImageOptions
 
 from . import data
@@ -26,7 +27,7 @@ from . import data
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
     controls: ControlOptions = ControlOptions()  # what stabilizes the training, if it needs it
-    epochs: Count = 60  # passes over the data
+    length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam; training oscillates at 0.9, says the paper
@@ -102,7 +103,7 @@ def train(config, run):
     run.set_random_seed()
     batches = data.load(config)
     gan = build(config, batches.sample_shape)
-    run.fit(gan, batches, controls=config.controls.callbacks(config.epochs))
+    run.fit(gan, batches, controls=config.controls.callbacks(run.plan(batches)))
     return gan
 
 

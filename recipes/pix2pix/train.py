@@ -18,6 +18,7 @@ from common.gan import GAN
 from common.layers import instance_norm, patch_downsamplings, patch_logits
 from common.losses import NonSaturating, l1_distance
 from common.networks import Discriminator, Generator, num_downsamplings
+from common.training.length import Length
 from common.training.run import first_side_by_side
 
 from . import data, measure
@@ -26,7 +27,7 @@ from . import data, measure
 @dataclasses.dataclass(frozen=True)
 class Config:
     pairs: data.SourceOptions = data.SourceOptions()  # the pairs of source and target
-    epochs: Count = 20  # passes over the pairs
+    length: Length = Length(steps=12_500)  # of the training
     batch_size: Count = 16  # pairs in a step
     learning_rate: Rate = 2e-4  # of both networks
     adversarial: Weight = 1.0  # weight of the adversarial term in G's loss; 0 trains the U-Net on the distance alone

@@ -19,6 +19,7 @@ from common.layers import instance_norm, patch_downsamplings, patch_logits, refl
 from common.losses import LeastSquares, l1_distance
 from common.networks import Discriminator, Generator, num_downsamplings
 from common.schedules import ConstantThenLinear
+from common.training.length import Length
 from common.training.run import first_side_by_side
 
 from . import actions, data
@@ -27,7 +28,7 @@ from . import actions, data
 @dataclasses.dataclass(frozen=True)
 class Config:
     domains: data.DomainOptions = data.DomainOptions()  # the two domains
-    epochs: Count = 20  # passes over the larger domain
+    length: Length = Length(steps=25_000)  # of the training
     batch_size: Count = 4  # images of each domain in a step
     learning_rate: Rate = 2e-4  # of all networks; decays linearly to 0 in the second half
     cycle: Weight = 10.0  # weight of the cycle consistency loss
@@ -137,7 +138,7 @@ def train(config, run):
     run.set_random_seed()
     batches = data.load(config)
     image_shape, _ = batches.sample_shape
-    gan = build(config, image_shape, steps=config.epochs * len(batches))
+    gan = build(config, image_shape, steps=run.plan(batches) * len(batches))
     run.fit(gan, batches, draw=data.translations(config), columns=12, show=first_side_by_side)
     return gan
 

@@ -18,6 +18,7 @@ from common.gan import GAN
 from common.losses import Wasserstein
 from common.networks import Discriminator, Generator, num_downsamplings, upsample
 from common.penalties import GradientPenalty
+from common.training.length import Length
 from data_prep.images import ImageOptions
 
 from . import data
@@ -26,7 +27,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
-    epochs: Count = 80  # passes over the data
+    length: Length = Length(steps=2_500)  # of the training
     batch_size: Count = 64  # images in an update of the critic
     critic_steps: Count = 5  # updates of the critic in a training step, each on fresh images
     lipschitz: Literal["penalty", "clip"] = "penalty"  # how the critic is kept Lipschitz
