@@ -30,6 +30,8 @@ class RunOptions:
 
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """folder that the run is written to and resumed from; by default runs/RECIPE in the project"""
+    from_run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """begin a new run with the weights of this one, of the same networks on other data; best with few images"""
     restart: bool = False
     """start over; an earlier run in the folder is moved aside, never deleted"""
     allow_changed_data: bool = False
@@ -50,6 +52,8 @@ class RunOptions:
     """devices and machines that share each batch; see docs/scaling.md"""
 
     def check_given(self, given):
+        if self.from_run and not (self.from_run / "checkpoint.npz").exists():
+            raise InputError(f"--from-run expects the folder of a run, but {self.from_run} has no checkpoint.npz.")
         if self.evaluate_every:
             if self.extractor:
                 refuse_unknown(self.extractor)
@@ -106,7 +110,9 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
     devices.join(options.spread)
     with devices.ending_together(), devices.own_folder(options.run_folder or run_folder(name)) as folder:
         count = devices.device_count(options.spread)
-        with contextlib.closing(Run(folder, name, config, options.restart, options.tensorboard)) as run:
+        with contextlib.closing(
+            Run(folder, name, config, options.restart, options.tensorboard, options.from_run)
+        ) as run:
             run.patience = options.patience
             if run.is_finished:
                 done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."

@@ -19,7 +19,10 @@ from common.launch import environment
 
 ENGINES = ("docker", "podman")
 # Options that name files.
-READ = ("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated", "--input", "--extractor")
+READ = (
+    *("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated"),
+    *("--input", "--extractor", "--from-run"),
+)
 WRITTEN = ("--run-folder", "--out")
 # What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.
 TAKEN = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr/bin", "/usr/lib", "/usr/local")

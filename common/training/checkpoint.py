@@ -1,5 +1,6 @@
 """Stores the whole state of a training run in one file, so that it continues as if it had never stopped."""
 
+import re
 import zipfile
 import zlib
 
@@ -9,6 +10,7 @@ from common import backend
 from common.base.errors import InputError
 from common.base.files import whole
 
+SEED = "seed_generator_state"  # how the paths of states of random seeds end
 # What NumPy raises for files that `save` did not write, or not to the end.
 DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, TypeError, AttributeError, KeyError, EOFError, OSError)
 
@@ -37,15 +39,7 @@ def load(path, gan):
         InputError: if the file is damaged, or belongs to other networks or optimizers.
     """
     advice = "choose another --run-folder, or start over with --restart"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        epoch = int(arrays.pop("epoch"))
-        paths = arrays.pop("paths").tolist()
-        random_state = arrays.pop("random_state")
-        stored = [arrays[key] for key in sorted(arrays, key=int)]  # as numbers: "10000" comes after "9999"
-    except DAMAGE as error:
-        raise InputError(f"The checkpoint {path} is damaged ({error}); {advice}.") from error
+    epoch, random_state, paths, stored = read(path, advice)
     expected = [tuple(variable.shape) for variable in variables(gan)]
     found = [array.shape for array in stored]
     if expected != found:
@@ -58,6 +52,62 @@ def load(path, gan):
         variable.assign(array)
     backend.set_random_state(random_state)
     return epoch
+
+
+def load_weights(path, gan):
+    """Begins with the networks of another run: assigns the weights of its checkpoint, not the state of its training.
+
+    Raises:
+        InputError: if the file is damaged or missing, or its networks are others.
+    """
+    _, _, paths, stored = read(path, "name the folder of another run")
+    weights = {id(variable) for network in gan.networks.values() for variable in network.weights}
+    own = [variable for variable in gan.variables if id(variable) in weights]
+    kept = [(name, array) for name, array in zip(paths, stored, strict=True) if not name.endswith(SEED)]
+    wanted = [described(variable.path, variable.shape) for variable in own]
+    found = [described(name, array.shape) for name, array in kept]
+    starts = [start for start in range(len(found)) if found[start : start + len(wanted)] == wanted]
+    if not starts:
+        pairs = zip([*found, "nothing"], [*wanted, "nothing"], strict=False)
+        was, now = next((was, now) for was, now in pairs if was != now)
+        raise InputError(
+            f"The networks of {path} are others ({was}, here {now}); both runs need the same recipe, --size, channels "
+            "and sizes of the networks."
+        )
+    for variable, (_, array) in zip(own, kept[starts[0] :], strict=False):
+        variable.assign(array)
+
+
+def described(path, shape):
+    """Returns what a variable is, whatever number Keras gave to its layer.
+
+    >>> described("conv2d_12/kernel", (3, 3, 8, 16))
+    'conv2d/kernel of 3×3×8×16'
+    """
+    name = re.sub(r"_\d+(?=/)", "", path)
+    return f"{name} of {'×'.join(map(str, shape))}"
+
+
+def read(path, advice):
+    """Returns what `save` wrote: the epoch, the random state, and the paths and the values of the variables.
+
+    Args:
+        path: path of the file.
+        advice: string, how to go on without it.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        epoch = int(arrays.pop("epoch"))
+        paths = arrays.pop("paths").tolist()
+        random_state = arrays.pop("random_state")
+        stored = [arrays[key] for key in sorted(arrays, key=int)]  # as numbers: "10000" comes after "9999"
+    except DAMAGE as error:
+        raise InputError(f"The checkpoint {path} is damaged ({error}); {advice}.") from error
+    return epoch, random_state, paths, stored
 
 
 def as_stored(variable):

@@ -40,12 +40,13 @@ class Run:
         config: frozen dataclass with a field `length`, a `Length`, or `epochs`, and, optionally, `seed`.
         restart: bool, whether to move an earlier run in this folder aside.
         tensorboard: bool, whether to write logs for TensorBoard.
+        from_run: path or None, the folder of another run, with whose weights a new one begins.
 
     Raises:
         InputError: if the folder cannot be written, or contains other files or a run with another configuration.
     """
 
-    def __init__(self, folder, name, config, restart=False, tensorboard=False):
+    def __init__(self, folder, name, config, restart=False, tensorboard=False, from_run=None):
         self.folder = Path(folder)
         self.name = name
         self.config = config
@@ -61,6 +62,7 @@ class Run:
             "backend": keras.backend.backend(),
             "policy": keras.config.dtype_policy().name,
             **as_json(config),
+            **({"from_run": str(from_run.resolve())} if from_run else {}),
         }
         self._refuse_files_of_others()
         self._make_and_lock()
@@ -260,7 +262,7 @@ class Run:
             show: function from the batches to images in [-1, 1] for `data.png`.
         """
         refuse_full_disk(self.folder, gan)
-        epoch = 0 if self.is_new else checkpoint.load(self.checkpoint, gan)
+        epoch = self._load_state(gan)
         self._store()  # only now, so that a failed start leaves no run behind
         if self.data:
             data_record.write(self.folder / "data.json", self.data)
@@ -275,6 +277,13 @@ class Run:
             print(f"log.csv has {logged} of these epochs; the curves and the minutes of the run lack the others.")
         self._tell_of_schedules(gan)
         return epoch
+
+    def _load_state(self, gan):
+        if not self.is_new:
+            return checkpoint.load(self.checkpoint, gan)
+        if "from_run" in self.identity:
+            checkpoint.load_weights(Path(self.identity["from_run"]) / "checkpoint.npz", gan)
+        return 0
 
     def _tell_of_length(self, batches):
         steps = self.steps_per_epoch

@@ -42,7 +42,11 @@ class Config:
 
 
 class ConvolutionalGenerator(Generator):
-    """Latents to images: each transposed convolution doubles the size; its kernel is divisible by its stride."""
+    """Latents to images: each transposed convolution doubles the size; its kernel is divisible by its stride.
+
+    The last layer enlarges first and convolves then: pixels of a transposed one have four different kernels in turn, by
+    which early samples have a grid.
+    """
 
     def network(self, latents, image_shape, filters):
         height, width, channels = image_shape
@@ -58,7 +62,8 @@ class ConvolutionalGenerator(Generator):
             x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.ReLU()(x)
-        return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)  # 28×28
+        x = layers.UpSampling2D(interpolation="bilinear")(x)  # 28×28
+        return layers.Conv2D(channels, 3, padding="same", activation="tanh")(x)
 
 
 class ConvolutionalDiscriminator(Discriminator):

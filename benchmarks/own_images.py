@@ -1,0 +1,88 @@
+"""Trains a recipe on folders of images that a user might have, scores it, and writes `docs/own-images.md`.
+
+    .venv/bin/python -m benchmarks.own_images [--recipe dcgan] [--data frogs=frogs.npz photos=photo_jpg@64 ...]
+
+Drawn images of two kinds are always among them. Nothing is tuned for a folder: only `--data` and, after an @, `--size`
+are given. Runs are kept in runs/own_images; finished ones are not trained again, interrupted ones continue.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import common.launch.quiet  # noqa: F401 (before Keras)
+
+# isort: split
+import cv2
+import numpy as np
+
+from benchmarks import drawn
+from benchmarks.results import PROJECT, replace, run
+from common.base.errors import InputError
+from common.base.files import whole
+from common.scoring.evaluator import Scores
+from common.training.callbacks import read_log
+from common.training.trained_run import grids_of, read_config
+
+PAGE = PROJECT / "docs" / "own-images.md"
+PICTURES = PROJECT / "docs" / "own_images"
+DRAWN = {"creatures": 1333, "textures": 2000}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--recipe", default="dcgan")
+    parser.add_argument("--data", nargs="*", default=[], metavar="NAME=PATH[@SIZE]")
+    parser.add_argument("--samples", type=int, default=2000, help="samples that are scored")
+    parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "own_images")
+    options = parser.parse_args()
+    rows = ["| folder | images | steps | minutes | kernel distance × 1000 | precision | recall |", "|---" * 7 + "|"]
+    try:
+        for name, data in {**drawn_images(options.folder), **dict(each.split("=", 1) for each in options.data)}.items():
+            folder = options.folder / f"{options.recipe}_{name}"
+            path, _, size = str(data).partition("@")
+            run(options.recipe, "--data", path, *(["--size", size] if size else []), "--run-folder", folder)
+            run(options.recipe, "evaluate", "--samples", options.samples, "--run-folder", folder)
+            rows.append(f"| {name} | {' | '.join(cells(folder))} |")
+            keep_picture(folder, name)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    replace(PAGE, "\n".join(rows))
+    return 0
+
+
+def drawn_images(folder):
+    """Returns the files of the drawn images, a dictionary from their kinds to paths."""
+    paths = {kind: folder / f"{kind}.npy" for kind in DRAWN}
+    for kind, path in paths.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as part:
+                np.save(part, drawn.draw(kind, DRAWN[kind]))
+    return paths
+
+
+def cells(folder):
+    """Returns a row of the table: number of images, size, training steps, minutes and scores of a run."""
+    config, scores = read_config(folder / "config.json"), Scores.read(folder / "scores.json")
+    minutes = sum(row["seconds"] for row in read_log(folder / "log.csv")) / 60
+    values = scores.values
+    return [
+        f"{scores.protocol.real_count:,}",
+        f"{config['finished_epochs'] * config['steps_per_epoch']:,}",
+        f"{minutes:.0f}",
+        f"{1000 * values['kernel']:.0f}",
+        f"{values['precision']:.2f}",
+        f"{values['recall']:.2f}",
+    ]
+
+
+def keep_picture(folder, name):
+    """Copies the last grid of a run into the documentation."""
+    PICTURES.mkdir(exist_ok=True)
+    cv2.imwrite(str(PICTURES / f"{name}.png"), cv2.imread(str(grids_of(folder)[-1])), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

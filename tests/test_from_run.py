@@ -1,0 +1,61 @@
+"""A run may begin with the weights of another: `--from-run`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import call_recipe
+
+pytestmark = pytest.mark.once
+TINY = ("--filters", 2, "--latent-dim", 4, "--batch-size", 32, "--epochs", 1)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Writes images of sixteen pixels, light and dark."""
+    rng = np.random.default_rng(0)
+    for name, low in (("light", 128), ("dark", 0)):
+        np.save(tmp_path / f"{name}.npy", rng.integers(low, low + 128, (64, 16, 16, 1), "uint8"))
+    return tmp_path
+
+
+def weights(folder):
+    """Returns the kernels in the checkpoint of a run."""
+    with np.load(folder / "checkpoint.npz") as file:
+        return [file[key] for key, path in zip(sorted(file)[:-3], file["paths"], strict=True) if "kernel" in path][:6]
+
+
+@pytest.mark.slow
+def test_begins_with_the_weights_of_another_run(data):
+    first = call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
+    assert first.returncode == 0, first.stderr
+    options = ("--data", data / "dark.npy", "--run-folder", data / "b", "--from-run", data / "a", *TINY)
+    rate = ("--learning-rate", 1e-9)  # so that the weights stay near those they begin with
+    second = call_recipe("dcgan", *options, *rate)
+    assert second.returncode == 0, second.stderr
+    assert json.loads((data / "b" / "config.json").read_text())["from_run"] == str(data / "a")
+    for one, other in zip(weights(data / "a"), weights(data / "b"), strict=True):
+        assert np.allclose(one, other, atol=1e-6)
+    again = call_recipe("dcgan", *options, *rate)  # the same command continues, here after the last epoch
+    assert "is finished: 1 epochs" in again.stdout
+    other = call_recipe("dcgan", *options[:4], "--from-run", data / "b", *TINY, *rate)
+    assert "another configuration (from_run was" in other.stderr
+
+
+@pytest.mark.slow
+def test_other_networks_are_refused(data):
+    call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
+    options = ("--data", data / "dark.npy", "--from-run", data / "a", "--run-folder", data / "b", *TINY)
+    answer = call_recipe("dcgan", *options, "--filters", 3)
+    assert answer.returncode == 2
+    assert (
+        "are others (dense/kernel of 4×64, here dense/kernel of 4×96); both runs need the same recipe" in answer.stderr
+    )
+    assert not (data / "b" / "config.json").exists()
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    answer = call_recipe("dcgan", "--from-run", tmp_path, "--run-folder", tmp_path / "b")
+    assert answer.returncode == 2
+    assert "--from-run expects the folder of a run, but" in answer.stderr
