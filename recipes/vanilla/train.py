@@ -14,6 +14,7 @@ from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator
@@ -25,6 +26,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     epochs: Count = 60  # passes over the data
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -73,6 +75,7 @@ def build(config, image_shape):
         DenseGenerator(config.latent_dim, image_shape=image_shape, units=config.units),
         DenseDiscriminator(image_shape, units=config.units),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     gan.compile(
         loss=NonSaturating(),
