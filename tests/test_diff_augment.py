@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from keras.ops import convert_to_tensor as tensor
 from scipy import ndimage
 
-from common import diff_augment
+from common import backend, diff_augment
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.controls import LabelSmoothing
@@ -16,7 +17,7 @@ from common.losses import Hinge, LeastSquares, NonSaturating, RelativisticPairin
 from common.networks import Discriminator, Generator
 from common.penalties import R1, R2, GradientPenalty, Lazy
 from common.training import checkpoint
-from tests.conftest import call_recipe, equal, tried_again, values
+from tests.conftest import call_recipe, equal, loss_of, tried_again, values
 from tests.tiny_recipes import TINY, batch, build
 
 COUNT = 6
@@ -31,7 +32,7 @@ NOTHING = {
 
 def augmented(augmentation, samples, seed=0):
     """Returns NumPy arrays."""
-    samples = keras.tree.map_structure(ops.convert_to_tensor, samples)
+    samples = keras.tree.map_structure(tensor, samples)
     changed = augmentation(samples, seed=keras.random.SeedGenerator(seed))
     return keras.tree.map_structure(ops.convert_to_numpy, changed)
 
@@ -39,18 +40,18 @@ def augmented(augmentation, samples, seed=0):
 def changed(images, **drawn):
     """Returns images to which the changes of `Adaptive` have been applied that are given, the same to each."""
     drawn = keras.tree.map_structure(lambda x: np.full(len(images), x, "float32"), {**NOTHING, **drawn})
-    return ops.convert_to_numpy(Adaptive().apply(ops.convert_to_tensor(images), drawn))
+    return ops.convert_to_numpy(Adaptive().apply(tensor(images), drawn))
 
 
 # DiffAugment ----------------------------------------------------------------------------------------------------------
 
 
 def constant(value):
-    return np.full(COUNT, value, "float32")
+    return tensor(np.full(COUNT, value, "float32"))
 
 
 def test_colours_are_changed_as_in_the_paper():
-    found = diff_augment.recoloured(COLOUR, constant(0.3), constant(1.7), constant(0.6))
+    found = diff_augment.recoloured(tensor(COLOUR), constant(0.3), constant(1.7), constant(0.6))
     expected = COLOUR + 0.3
     grey = expected.mean(axis=3, keepdims=True)
     expected = (expected - grey) * 1.7 + grey
@@ -60,17 +61,17 @@ def test_colours_are_changed_as_in_the_paper():
 
 @pytest.mark.parametrize(("down", "right", "by"), [(0.0, 0.999, (-2, 2)), (0.5, 0.5, (0, 0)), (0.75, 0.2, (1, -1))])
 def test_images_are_translated_by_whole_pixels_and_grey_comes_in(down, right, by):
-    found = diff_augment.translated(COLOUR, 0.25, constant(down), constant(right))
+    found = diff_augment.translated(tensor(COLOUR), 0.25, constant(down), constant(right))
     padded = np.pad(COLOUR, ((0, 0), (2, 2), (2, 2), (0, 0)))
     expected = padded[:, 2 - by[0] : 10 - by[0], 2 - by[1] : 8 - by[1]]
     assert np.array_equal(ops.convert_to_numpy(found), expected)
 
 
-@pytest.mark.parametrize(("row", "column", "rows", "columns"), [(0, 0.999, (0, 2), (5, 6)), (0.5, 0.5, (2, 6), (2, 5))])
+@pytest.mark.parametrize(("row", "column", "rows", "columns"), [(0, 0.999, (0, 2), (4, 6)), (0.5, 0.5, (2, 6), (2, 5))])
 def test_a_rectangle_is_cut_out_also_across_the_edge(row, column, rows, columns):
     expected = COLOUR.copy()
     expected[:, slice(*rows), slice(*columns)] = 0
-    found = diff_augment.cut_out(COLOUR, 0.5, constant(row), constant(column))
+    found = diff_augment.cut_out(tensor(COLOUR), 0.5, constant(row), constant(column))
     assert np.array_equal(ops.convert_to_numpy(found), expected)
 
 
@@ -87,7 +88,7 @@ def test_the_draws_of_diffaugment_have_the_ranges_of_the_paper():
 
 
 def test_each_sample_and_each_call_is_changed_in_its_own_way():
-    seed, images = keras.random.SeedGenerator(0), ops.convert_to_tensor(np.repeat(COLOUR[:1], 4, axis=0))
+    seed, images = keras.random.SeedGenerator(0), tensor(np.repeat(COLOUR[:1], 4, axis=0))
     for augmentation in (DiffAugment(), always()):
         first, second = (ops.convert_to_numpy(augmentation(images, seed=seed)) for _ in range(2))
         assert not any(np.array_equal(first[0], other) for other in first[1:])
@@ -122,8 +123,7 @@ def test_about_a_share_of_p_is_changed_by_each():
     augmentation = Adaptive()
     augmentation.p.assign(0.4)
     drawn = keras.tree.map_structure(ops.convert_to_numpy, augmentation.draw(4000, keras.random.SeedGenerator(0)))
-    share = {name: (np.ravel(drawn[name][0] if isinstance(drawn[name], list) else drawn[name]) != neutral(name)).mean()
-             for name in NOTHING}  # fmt: skip
+    share = {name: (keras.tree.flatten(drawn[name])[0] != neutral(name)).mean() for name in NOTHING}
     for name in ("mirrored", "inverted"):
         assert share.pop(name) == pytest.approx(0.2, abs=0.03)  # half of the time nothing is drawn
     assert share.pop("quarters") == pytest.approx(0.3, abs=0.03)
@@ -134,12 +134,12 @@ def test_about_a_share_of_p_is_changed_by_each():
 
 
 def neutral(name):
-    return NOTHING[name][0] if isinstance(NOTHING[name], tuple) else NOTHING[name]
+    return keras.tree.flatten(NOTHING[name])[0]
 
 
-def test_whole_moves_are_exact():
+def test_whole_moves_blur_nothing():
     square = COLOUR[:, :6]
-    assert np.array_equal(changed(COLOUR, mirrored=1), COLOUR[:, :, ::-1])
+    assert np.allclose(changed(COLOUR, mirrored=1), COLOUR[:, :, ::-1], atol=1e-6)
     assert np.allclose(changed(square, quarters=1), np.rot90(square, -1, axes=(1, 2)), atol=1e-5)
     moved = changed(COLOUR, pixels=(0.1, -1 / 6))  # of 8 and 6 pixels: 1 down, 1 to the left
     padded = np.pad(COLOUR, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
@@ -209,7 +209,7 @@ def test_p_rises_above_the_target_only():
         augmentation = Adaptive(length=100, every=1)
         augmentation.p.assign(0.5)
         head = np.where(np.arange(20) < positive, 1.0, -1.0).astype("float32")
-        augmentation.observe([ops.convert_to_tensor(head[:, None])] * 2, 0.0)
+        augmentation.observe([tensor(head[:, None])] * 2, 0.0)
         assert (float(augmentation.p.numpy()) > 0.5) == rises
 
 
@@ -269,7 +269,7 @@ def test_both_losses_judge_real_and_fake_augmented(images_gan):
     with_zeros = {"discriminator": 2, "generator": 1}
     for player, count in with_zeros.items():
         gan.augmentation.given = []
-        total, _ = gan.objective(player, (ops.convert_to_tensor(IMAGES), fake, {}))
+        total, _ = gan.objective(player, (tensor(IMAGES), fake, {}))
         given, expected = gan.augmentation.given, [IMAGES, ops.convert_to_numpy(ops.stop_gradient(fake))][-count:]
         assert equal(given, expected), player
         # The discriminator, whose biases are 0, gives logits of 0 for what was augmented.
@@ -283,7 +283,7 @@ def test_the_gradient_of_the_generator_runs_through(augmentation, images_gan):
     gan.train_on_batch(IMAGES)
     for old, new in zip(before, values(gan.generator.trainable_variables), strict=True):
         assert np.abs(new - old).max() > 0.01
-    broken = images_gan(Recorded() if keras.backend.backend() == "torch" else Zeros())
+    broken = images_gan(Zeros())
     before = values(broken.generator.trainable_variables)
     broken.train_on_batch(IMAGES)
     assert equal(before, values(broken.generator.trainable_variables))
@@ -294,23 +294,22 @@ class Zeros(DiffAugment):
         return 0.0 * images
 
 
-@pytest.mark.parametrize("augmentation", [DiffAugment, always])
-def test_penalties_are_differentiated_through_it(augmentation, images_gan):
-    """With a critic of the sum of all pixels, whose gradient penalty can only be lowered by its weight."""
-    for penalty in ([R1(1.0), R2(1.0)], GradientPenalty(10.0), Lazy(R1(1.0), every=2)):
-        gan = images_gan(augmentation(), Hinge(), penalty=penalty)
-        before = values(gan.discriminator.trainable_variables)
-        history = gan.fit(IMAGES, batch_size=16, epochs=2, verbose=0).history
-        assert np.isfinite(history["d_loss"]).all()
-        assert not equal(before, values(gan.discriminator.trainable_variables))
+@pytest.mark.parametrize(
+    ("augmentation", "penalty"), [(DiffAugment, GradientPenalty(10.0)), (always, [Lazy(R1(1.0), every=2), R2(1.0)])]
+)
+def test_trains_with_penalties_through_it(augmentation, penalty, images_gan):
+    gan = images_gan(augmentation(), Hinge(), penalty=penalty)
+    before = values(gan.discriminator.trainable_variables)
+    assert np.isfinite(gan.fit(IMAGES, batch_size=8, verbose=0).history["d_loss"]).all()
+    assert not equal(before, values(gan.discriminator.trainable_variables))
 
 
 @pytest.mark.parametrize("augmentation", [DiffAugment(translation=0.0, cutout=0.0), DiffAugment(), always()])
 def test_the_penalty_is_that_of_finite_differences(augmentation):
     """R1 through it: ‖∇ D(T(x))‖², and its derivative with respect to a weight of D."""
-    images = ops.convert_to_tensor(COLOUR)
+    images = tensor(COLOUR)
     drawn = augmentation.draw(COUNT, keras.random.SeedGenerator(0))
-    kernel = RNG.normal(size=(8, 6, 3)).astype("float32")
+    kernel = tensor(RNG.normal(size=(8, 6, 3)).astype("float32"))
 
     def judge(weight, samples):
         return ops.sum(ops.tanh(weight * augmentation.apply(samples, drawn)) * kernel, axis=(1, 2, 3))[:, None]
@@ -320,8 +319,6 @@ def test_the_penalty_is_that_of_finite_differences(augmentation):
 
     def loss():
         return penalty(lambda samples: judge(weight.value, samples), images, images, None), {}
-
-    from common import backend
 
     _, _, (gradient,) = backend.value_and_gradients(loss, [weight], [])
     numbers = []
@@ -354,7 +351,7 @@ def test_saved_and_resumed_to_the_same_bits(augmentation, images_gan, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in TINY if name != "mode_collapse"])
-def test_every_recipe_of_images_takes_the_options(name, monkeypatch):
+def test_every_recipe_of_images_takes_the_options(name):
     gan = build(name, little_data=LittleDataOptions(diff_augment=True))
     assert isinstance(gan.augmentation, DiffAugment)
     assert build(name).augmentation is None
@@ -363,10 +360,9 @@ def test_every_recipe_of_images_takes_the_options(name, monkeypatch):
             build(name, little_data=LittleDataOptions(ada=True))
         return
     gan = build(name, little_data=LittleDataOptions(ada=True))
-    samples = batch(name)
-    logs = gan.train_on_batch(*(samples if isinstance(samples, tuple) else (samples,)), return_dict=True)
-    assert logs["ada_p"] == 0
-    assert float(gan.augmentation.updates.numpy()) == gan.discriminator_steps
+    samples = keras.tree.map_structure(tensor, batch(name))
+    assert np.isfinite(loss_of(gan, "discriminator", samples))
+    assert float(gan.augmentation.updates.numpy()) == 1  # it has seen the logits of real samples
 
 
 @pytest.mark.once
@@ -391,11 +387,21 @@ def test_dcgan_with_ada_logs_p(tmp_path):
 class RealOnly(GAN):
     """The mistake: only the real images are augmented."""
 
-    def judge(self, samples, network="discriminator"):
-        if self.is_real:
-            return super().judge(samples, network)
-        augmentation, self.augmentation = self.augmentation, None
-        try:
-            return super().judge(samples, network)
-        finally:
-            self.augmentation = augmentation
+    def real(self, batch):
+        return DiffAugment(colour=False, translation=0.0)(batch, seed=self.seed_generator)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_samples_show_no_holes_unless_only_the_real_images_are_augmented():
+    """The data are white images."""
+    shares = []
+    for kind, augmentation in ((GAN, DiffAugment(colour=False, translation=0.0)), (RealOnly, None)):
+        keras.utils.set_random_seed(0)
+        gan = kind(Painter(4), Judge((8, 8, 1)), seed=0, augmentation=augmentation)
+        adam = keras.optimizers.Adam
+        gan.compile(NonSaturating(), adam(5e-3, beta_1=0.5), adam(5e-3, beta_1=0.5), steps_per_execution=20)
+        gan.fit(np.full((32 * 400, 8, 8, 1), 0.9, "float32"), batch_size=32, verbose=0)
+        shares.append((gan.sample(gan.latents.fixed(200, seed=0)) < 0.45).mean())  # nearer to a hole than to the data
+    assert shares[0] < 0.05
+    assert shares[1] > 0.1
