@@ -326,8 +326,7 @@ def origins(size, drawn):
 def resampled(images, rows, columns):
     """Returns the values of images at places between pixels, interpolated bilinearly; beyond the edges, of the mirror.
 
-    Gathered by Keras' operations: `keras.ops.image.affine_transform` has another gradient on each backend, and on
-    TensorFlow one that is wrong where images are scaled.
+    Not by `keras.ops.image.affine_transform`, whose gradient is wrong on TensorFlow where images are scaled.
 
     Args:
         images: float tensor `(batch, height, width, channels)`.
