@@ -247,6 +247,27 @@ MISTAKES = (
         "tests/test_pairs.py::test_names_that_end_in_a_or_b_are_names",
     ),
     Mistake(
+        "a discriminator's loss in which only the real images are augmented",
+        "common/gan.py",
+        "heads = self.heads(real, judged[0]), self.heads(fake, judged[1])",
+        "heads = self.heads(real, judged[0]), [self.logits(self.discriminator(fake, training=True))]",
+        "tests/test_diff_augment.py::test_both_losses_judge_real_and_fake_augmented",
+    ),
+    Mistake(
+        "augmentation that cuts the generator off from its gradient",
+        "common/gan.py",
+        "samples = self.augmentation(samples, seed=self.seed_generator)",
+        "samples = keras.tree.map_structure(ops.stop_gradient, self.augmentation(samples, seed=self.seed_generator))",
+        "tests/test_diff_augment.py::test_the_gradient_of_the_generator_runs_through",
+    ),
+    Mistake(
+        "ADA whose probability falls when the discriminator overfits",
+        "common/diff_augment.py",
+        "ops.sign(signs / images - self.target)",
+        "ops.sign(self.target - signs / images)",
+        "tests/test_diff_augment.py::test_p_follows_the_sign_of_real_logits_within_0_and_1",
+    ),
+    Mistake(
         "SimGAN whose refined images are the simulated ones",
         "recipes/simgan/train.py",
         "return self.generator(simulated, training=True)",

@@ -19,6 +19,7 @@ This is the only module that imports a framework; everything else goes through K
 - `device()`, `device_count()`: the name of the first device; the number of devices of this host.
 - `distributed(count)`: the context in which networks are built and trained so that `count` devices share each batch.
 - `draw_rows(draw, shape, **options)`: `draw(shape, **options)`, with different rows on each device.
+- `replicas()`: the number of devices that each take this training step with a part of the batch.
 - `join(address, hosts, host, patience, seconds)`: connects the hosts of a run, on JAX only.
 - `hosts()`: the index of this host and the number of hosts.
 - `gather(array)`, `from_first(array)`: the arrays of all hosts, stacked; the array of the first host.
@@ -59,6 +60,10 @@ def distributed(count):
 
 def draw_rows(draw, shape, **options):
     return draw(shape, **options)
+
+
+def replicas():
+    return 1  # on JAX a step is written for the whole batch
 
 
 def join(address, hosts, host, patience, seconds):
@@ -102,7 +107,7 @@ if keras.backend.backend() == "tensorflow":
             with self.tape:  # goes on recording
                 value, rest = loss(self.outputs)
                 # Each device computes the mean over its part of the batch, and Keras' optimizers sum over devices.
-                share = value / tf.distribute.get_strategy().num_replicas_in_sync
+                share = value / replicas()
             gradients = self.tape.gradient(
                 share, [variable.value for variable in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
@@ -133,7 +138,10 @@ if keras.backend.backend() == "tensorflow":
         return bool(tf.config.list_physical_devices("GPU")) and not is_distributed()
 
     def is_distributed():
-        return tf.distribute.get_strategy().num_replicas_in_sync > 1
+        return replicas() > 1
+
+    def replicas():
+        return tf.distribute.get_strategy().num_replicas_in_sync
 
     def device():
         gpus = tf.config.list_physical_devices("GPU")

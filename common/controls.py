@@ -80,6 +80,10 @@ class LossWrapper(Loss):
         self.share = share
 
     @property
+    def boundary(self):
+        return self.loss.boundary
+
+    @property
     def seed_generator(self):
         return self.loss.seed_generator
 

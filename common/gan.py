@@ -31,9 +31,9 @@ class GAN(SavableModel):
     A batch is what `fit` is given: images, `(images, labels)`, a dictionary. Called like a model, a GAN maps what the
     generator is fed to samples.
 
-    Override `fake` for a conditional GAN, `real` for what is made of a batch, `judge` for augmentation, `logits` for a
-    discriminator with a second task, `generator_loss` or `discriminator_loss` to add terms, `players` to train more
-    networks.
+    Override `fake` for a conditional GAN, `real` for what is made of a batch, `judge` for what the discriminator is
+    shown, `logits` for a discriminator with a second task, `generator_loss` or `discriminator_loss` to add terms,
+    `players` to train more networks.
 
     Args:
         generator: a `Generator`, or any built `keras.Model`.
@@ -42,6 +42,7 @@ class GAN(SavableModel):
         latents: a `Latents`, what the generator is fed; by default what its inputs suggest.
         seed: integer or None, of the latents and of everything else that a training step draws.
         options: dictionary of a subclass's settings; kept as `self.options` and saved with the model.
+        augmentation: an `Augmentation` of all samples that are judged, such as `DiffAugment()`, for little data.
 
     Attributes:
         players: dictionary of the class, from each player to the names of the networks that it trains. A player `p` has
@@ -57,7 +58,17 @@ class GAN(SavableModel):
 
     players = {"discriminator": ("discriminator",), "generator": ("generator",)}
 
-    def __init__(self, generator, discriminator, networks=None, latents=None, seed=None, options=None, **kwargs):
+    def __init__(
+        self,
+        generator,
+        discriminator,
+        networks=None,
+        latents=None,
+        seed=None,
+        options=None,
+        augmentation=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.options = options or {}
         self.generator = generator
@@ -67,6 +78,7 @@ class GAN(SavableModel):
             # Keras saves attributes in alphabetical order, and those it meets first in `layers` under their classes.
             setattr(self, f"further_{name}", network)
         self.latents = latents or latents_for(generator)
+        self.augmentation = augmentation
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.terms = Terms()
@@ -114,10 +126,13 @@ class GAN(SavableModel):
             **kwargs: `p_optimizer` of each further player `p`; `run_eagerly`.
 
         Raises:
-            ValueError: if the loss is no `Loss`, or optimizers or weights do not fit the players.
+            ValueError: if the loss is no `Loss` or does not suit the augmentation, or optimizers or weights do not fit
+                the players.
         """
         if not isinstance(loss, Loss):
             raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
+        if self.augmentation is not None:
+            self.augmentation.refuse_unsuited(loss)
         given = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         given |= {player: kwargs.pop(f"{player}_optimizer", None) for player in self.players if player not in given}
         refuse_mismatch(self, given)
@@ -155,7 +170,9 @@ class GAN(SavableModel):
         return self.generator(self.draw(count_of(batch)), training=True)
 
     def judge(self, samples, network="discriminator"):
-        """Returns all outputs of the discriminator, in float32 whatever it computes in."""
+        """Returns all outputs of the discriminator for samples, augmented; in float32 whatever it computes in."""
+        if self.augmentation is not None:
+            samples = self.augmentation(samples, seed=self.seed_generator)
         outputs = self.networks[network](samples, training=True)
         self.added = [*self.added, *((network, loss) for loss in added_losses(self.networks[network]))]
         return keras.tree.map_structure(lambda x: ops.cast(x, "float32"), outputs)
@@ -175,6 +192,8 @@ class GAN(SavableModel):
     def adversarial_discriminator_loss(self, real, fake, judged=(None, None)):
         """Returns the terms of the `Loss` and of the penalties; `judged` is what `judge` gave for both, if known."""
         heads = self.heads(real, judged[0]), self.heads(fake, judged[1])
+        if self.augmentation is not None:
+            self.augmentation.observe(heads[0], self.adversarial_loss.boundary)
         terms = {"adversarial": over_heads(self.adversarial_loss.discriminator, *heads)}
         added = self.added
         for penalty, head in itertools.product(self.penalties, range(len(heads[0]))):
@@ -202,6 +221,8 @@ class GAN(SavableModel):
             if step > 0:  # the first update learns from the samples that the discriminator has judged last
                 forward = self.forward_pass(parts[(index + step) % len(parts)])
             self.minimize(self.turns[1], forward.gradients)
+        if self.augmentation is not None:
+            self.terms.update_state(self.augmentation.logged())
         return self.get_metrics_result()
 
     def forward_pass(self, batch):

@@ -42,6 +42,7 @@ class Loss(Serializable):
 
     Attributes:
         relativistic: whether `generator` compares with real samples. If so it is called as `generator(fake, real)`.
+        boundary: float, the logit of a sample that is as likely real as fake; None if only differences of logits count.
         seed_generator: `keras.random.SeedGenerator` for a loss that draws random numbers; `GAN.compile` sets it.
 
     Example:
@@ -54,6 +55,7 @@ class Loss(Serializable):
     """
 
     relativistic = False
+    boundary = 0.0
     seed_generator = None
 
     def discriminator(self, real, fake):
@@ -102,6 +104,8 @@ class LeastSquares(Loss):
     Reference: Mao et al., 2017, https://arxiv.org/abs/1611.04076, equation 9.
     """
 
+    boundary = 0.5
+
     def discriminator(self, real, fake):
         return (mean(square(real - 1)) + mean(square(fake))) / 2
 
@@ -116,6 +120,8 @@ class Wasserstein(Loss):
 
     Reference: Arjovsky et al., 2017, https://arxiv.org/abs/1701.07875, algorithm 1.
     """
+
+    boundary = None
 
     def discriminator(self, real, fake):
         return mean(fake) - mean(real)
@@ -151,6 +157,7 @@ class RelativisticPairing(Loss):
     """
 
     relativistic = True
+    boundary = None
 
     def discriminator(self, real, fake):
         return mean(softplus(fake - real))

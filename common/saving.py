@@ -45,12 +45,13 @@ class SavableModel(backend.Model):
             "latents": serialize(self.latents),
             "seed": self.seed,
             "options": dict(self.options),
+            "augmentation": serialize(self.augmentation),
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config):
-        for part in ("generator", "discriminator", "networks", "latents"):
+        for part in ("generator", "discriminator", "networks", "latents", "augmentation"):
             config[part] = keras.saving.deserialize_keras_object(config.get(part))  # not all are in older files
         return cls(**{**config, "options": renamed(config.get("options", {}))})
 

@@ -2,7 +2,7 @@
 
 A generator learns the augmented distribution: trained on rotated images, it generates rotated images. Use only changes
 that could occur in the data anyway. (A change that must not appear in samples has to be applied to real and fake images
-alike, in `GAN.judge`.)
+alike, wherever they are judged: `common/diff_augment.py`.)
 
 Each augmentation works on uint8 images before they are scaled, with OpenCV. It changes all images of a sample in the
 same way: both images of a pair are flipped, or neither.

@@ -58,7 +58,8 @@ def test_train_fits_on_its_lines(name):
     places = [source.index(part) for part in order]
     assert places == sorted(places)
     config = re.search(r"class Config:\n((?: .*\n)+)", source).group(1)
-    assert len(config.splitlines()) <= 10
+    shared = re.compile(r"Options\(\)|Length\(")  # groups of options that recipes share
+    assert len([line for line in config.splitlines() if not shared.search(line)]) <= 10
     assert all("  # " in line for line in config.splitlines())
 
 

@@ -14,6 +14,7 @@ from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN, count_of
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
@@ -26,6 +27,7 @@ from . import data, interpolate
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -94,7 +96,7 @@ def build(config, image_shape, class_count):
     discriminator = ConditionalDiscriminator(
         (images, labels), filters=config.filters, class_count=class_count, condition=config.condition
     )
-    gan = ConditionalGAN(generator, discriminator, seed=config.seed)
+    gan = ConditionalGAN(generator, discriminator, seed=config.seed, augmentation=config.little_data.augmentation())
     gan.compile(
         loss=NonSaturating(),
         generator_optimizer=keras.optimizers.Adam(

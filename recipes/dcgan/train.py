@@ -14,6 +14,7 @@ from keras import layers
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.controls import ControlOptions
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, num_downsamplings
@@ -27,6 +28,7 @@ from . import data
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
     controls: ControlOptions = ControlOptions()  # what stabilizes the training, if it needs it
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -91,6 +93,7 @@ def build(config, image_shape):
         ConvolutionalGenerator(config.latent_dim, image_shape=image_shape, filters=config.filters),
         ConvolutionalDiscriminator(image_shape, filters=config.filters, controls=config.controls),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     gan.compile(
         loss=config.controls.wrap_loss(NonSaturating()),

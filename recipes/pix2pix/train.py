@@ -14,6 +14,7 @@ from keras import layers
 from common.base.ranges import Count, Rate, Seed, Share, Weight, Width
 from common.cli.apply import apply_action
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.layers import instance_norm, patch_downsamplings, patch_logits
 from common.losses import NonSaturating, l1_distance
@@ -27,6 +28,7 @@ from . import data, measure
 @dataclasses.dataclass(frozen=True)
 class Config:
     pairs: data.SourceOptions = data.SourceOptions()  # the pairs of source and target
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=12_500)  # of the training
     batch_size: Count = 16  # pairs in a step
     learning_rate: Rate = 2e-4  # of both networks
@@ -100,7 +102,7 @@ def build(config, source_shape, target_shape):
         dropout=config.dropout,
     )
     discriminator = PatchDiscriminator((source, target), filters=config.filters, num_downsamplings=downsamplings)
-    gan = Pix2Pix(generator, discriminator, seed=config.seed)
+    gan = Pix2Pix(generator, discriminator, seed=config.seed, augmentation=config.little_data.augmentation())
     gan.compile(
         loss=NonSaturating(),
         loss_weights={"g_adversarial": config.adversarial, "g_distance": config.distance},

@@ -14,6 +14,7 @@ from keras import layers, ops
 from common.base.ranges import Count, Rate, Seed, Weight, Width
 from common.cli.apply import apply_action
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.image_pool import ImagePool
 from common.layers import reflection_pad, residual_block
@@ -28,6 +29,7 @@ from . import data, export, measure
 @dataclasses.dataclass(frozen=True)
 class Config:
     simulation: data.SimulationOptions = data.SimulationOptions()  # the simulated and the real images
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     epochs: Count = 12  # passes over the simulated images
     batch_size: Count = 32  # images of each kind in an update
     learning_rate: Rate = 2e-4  # of both networks in the adversarial training
@@ -100,6 +102,7 @@ def build(config, image_shape):
         Refiner(any_size, filters=config.filters),
         LocalDiscriminator(image_shape, filters=config.filters),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
         options={"transform": config.transform, "pool_size": 1000},
     )
     generator_steps, discriminator_steps = config.steps

@@ -14,6 +14,7 @@ from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.losses import NonSaturating, RelativisticPairing
 from common.networks import Discriminator, Generator, downsample, upsample
@@ -26,6 +27,7 @@ from . import data, modes
 class Config:
     planes: data.PlaneOptions = data.PlaneOptions()  # the images to stack
     method: Literal["relativistic", "non_saturating"] = "relativistic"  # the loss, with its penalties
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     epochs: Count = 60  # of 12,800 images each
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -62,6 +64,7 @@ def build(config, image_shape):
         StackedGenerator(config.latent_dim, image_shape=image_shape, filters=config.filters),
         StackedDiscriminator(image_shape, filters=config.filters, batch_norm=not is_relativistic),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     gan.compile(
         loss=RelativisticPairing() if is_relativistic else NonSaturating(),

@@ -13,6 +13,7 @@ from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Weight, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.image_pool import ImagePool
 from common.layers import instance_norm, patch_downsamplings, patch_logits, reflection_pad, residual_block
@@ -28,6 +29,7 @@ from . import actions, data
 @dataclasses.dataclass(frozen=True)
 class Config:
     domains: data.DomainOptions = data.DomainOptions()  # the two domains
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=25_000)  # of the training
     batch_size: Count = 4  # images of each domain in a step
     learning_rate: Rate = 2e-4  # of all networks; decays linearly to 0 in the second half
@@ -121,6 +123,7 @@ def build(config, image_shape, steps):
         in_parallel("generator", G, F),
         in_parallel("discriminator", D_A, D_B),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
         options={"pool_size": max(50, config.batch_size)},
     )
     rate = ConstantThenLinear(config.learning_rate, steps)

@@ -14,6 +14,7 @@ from keras import layers
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.losses import NonSaturating
 from common.networks import Discriminator, Generator
@@ -26,6 +27,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
@@ -74,6 +76,7 @@ def build(config, image_shape):
         DenseGenerator(config.latent_dim, image_shape=image_shape, units=config.units),
         DenseDiscriminator(image_shape, units=config.units),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     gan.compile(
         loss=NonSaturating(),

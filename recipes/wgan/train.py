@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.losses import Wasserstein
 from common.networks import Discriminator, Generator, num_downsamplings, upsample
@@ -27,6 +28,7 @@ from . import data
 @dataclasses.dataclass(frozen=True)
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=2_500)  # of the training
     batch_size: Count = 64  # images in an update of the critic
     critic_steps: Count = 5  # updates of the critic in a training step, each on fresh images
@@ -78,6 +80,7 @@ def build(config, image_shape):
         ConvolutionalGenerator(config.latent_dim, image_shape=image_shape, filters=config.filters),
         Critic(image_shape, filters=config.filters, lipschitz=config.lipschitz),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     gan.compile(
         loss=Wasserstein(),
