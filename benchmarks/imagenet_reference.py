@@ -1,4 +1,4 @@
-"""The numbers that tests/test_imagenet.py expects, computed without the project: by PyTorch, from the package's own file.
+"""The numbers that tests/test_imagenet.py expects, by PyTorch from the package's own file, without the project's code.
 
     .venv/bin/python -m benchmarks.imagenet_reference
 
@@ -51,9 +51,7 @@ def main():
     assert len([name for name in tensors if re.search(r"depthwise_conv\.weight", name)]) == len(STRIDES)
     for logits, features in zip(*logits_and_features(tensors, made_images()), strict=True):
         largest = logits.topk(5)
-        found = [
-            (int(label), round(float(value), 4)) for label, value in zip(largest.indices, largest.values, strict=True)
-        ]
+        found = dict(zip(largest.indices.tolist(), largest.values.numpy().round(4).tolist(), strict=True))
         print(round(float(logits.norm()), 4), found, round(float(features.norm()), 4))
 
 

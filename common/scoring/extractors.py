@@ -101,10 +101,10 @@ def load(name):
     """Returns the `Extractor` of a name.
 
     Args:
-        name: "garments" (Fashion-MNIST) or "digits" (MNIST), which come with the project; "imagenet": EfficientNet-Lite0
-            of `common/imagenet.py`, installed on demand; "inception": InceptionV3 of `keras.applications`, downloaded
-            on demand. Neither is the network of TensorFlow's FID, so their distances are comparable only among
-            themselves. Or the path of a Keras model file, opened in safe mode.
+        name: "garments" (Fashion-MNIST) or "digits" (MNIST), which come with the project; "imagenet": the network of
+            `common/imagenet.py`, installed on demand; "inception": InceptionV3 of `keras.applications`, downloaded on
+            demand. Neither is the network of TensorFlow's FID, so their distances are comparable only among themselves.
+            Or the path of a Keras model file, opened in safe mode.
 
     Raises:
         InputError: if there is no such extractor, or it cannot be opened or downloaded.
