@@ -40,7 +40,7 @@ class PerceptualDistance:
         """Returns the mean distance of pairs of images, a scalar in float32, differentiable with respect to both.
 
         Args:
-            first, second: tensors `(batch, height, width, 1 or 3)` in [-1, 1], of any size from 28 pixels.
+            first, second: tensors `(batch, height, width, 1 or 3)` in [-1, 1], of any size.
         """
         return ops.mean(self.of_pairs(first, second))
 
