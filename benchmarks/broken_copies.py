@@ -274,6 +274,13 @@ MISTAKES = (
         "return simulated",
         "tests/test_simgan.py::test_both_losses_are_equations_2_and_4",
     ),
+    Mistake(
+        "pixels scaled otherwise than the weights were trained",
+        "common/imagenet.py",
+        "layers.Rescaling(127.5 / 128, 0.5 / 128,",
+        "layers.Rescaling(127.5, 127.5,",
+        "tests/test_imagenet.py::test_logits_and_features_match_the_reference",
+    ),
 )
 
 

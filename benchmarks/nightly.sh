@@ -11,7 +11,7 @@ root=$(dirname -- "$(dirname -- "$script")")
 cd "$root"
 # shellcheck source=common/launch/find_python.sh
 . "$root/common/launch/find_python.sh"
-PYTHONPATH=$root "$python" -P -m common.launch.environment test tensorflow jax
+PYTHONPATH=$root "$python" -P -m common.launch.environment test imagenet tensorflow jax
 venv_python=$(PYTHONPATH=$root "$python" -P -m common.launch.environment --python)
 code=0
 if [ $# = 0 ]; then

@@ -13,6 +13,7 @@ This is the only module that imports a framework; everything else goes through K
   differentiable, for gradient penalties.
 - `every(count, step, function)`: `function()`, a scalar in float32, where the variable `step` is a multiple of `count`;
   else 0, without computing it. `function` may change state.
+- `inference(function)`: `function`, of tensors, compiled where that is faster; for what is never differentiated.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
 - `supports_steps_per_execution()`: whether Keras' trainer can take several steps per execution.
 - `compiles_with_xla()`: whether to compile with XLA here.
@@ -32,6 +33,7 @@ This is the only module that imports a framework; everything else goes through K
 
 import contextlib
 import random
+from functools import partial
 
 import keras
 import numpy as np
@@ -125,6 +127,8 @@ if keras.backend.backend() == "tensorflow":
             tape.watch(inputs)
             outputs = keras.ops.sum(function(inputs))
         return tape.gradient(outputs, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    inference = partial(tf.function, reduce_retracing=True)
 
     class Model(keras.Model):
         def train_step(self, batch):
@@ -256,6 +260,8 @@ elif keras.backend.backend() == "jax":
         _assign(_state, changed)
         return gradients
 
+    inference = jax.jit
+
     def _assign(variables, values):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -369,6 +375,8 @@ elif keras.backend.backend() == "torch":
         outputs = keras.ops.sum(function(inputs))
         gradients = torch.autograd.grad(outputs, keras.tree.flatten(inputs), create_graph=True, materialize_grads=True)
         return keras.tree.pack_sequence_as(inputs, gradients)
+
+    inference = torch.no_grad()
 
     class Model(keras.Model):
         def train_step(self, batch):

@@ -183,7 +183,7 @@ def test_a_model_file_is_an_extractor(tmp_path, test_images):
 
 
 def test_invalid_extractors(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="There is no extractor 'garment'; there are garments, digits, inception"):
+    with pytest.raises(InputError, match="There is no extractor 'garment'; there are garments, digits, imagenet"):
         extractors.load("garment")
     (tmp_path / "a.keras").write_text("no model")
     with pytest.raises(InputError, match=r"a\.keras cannot be opened as a Keras model of images"):

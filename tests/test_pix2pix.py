@@ -312,7 +312,13 @@ def test_apply_keeps_names_and_overwrites_nothing(tmp_path):
     assert is_one_sentence(call_recipe(*command, tmp_path / "twice"), "would both become")
     answer = call_recipe("pix2pix", "evaluate", "--extractor", "garments", "--run-folder", folder)
     assert answer.returncode == 0, answer.stderr
-    for words in ("L1 to the target", "structural similarity", "Fréchet distance", "7 held-out pairs"):
+    for words in (
+        "L1 to the target",
+        "structural similarity",
+        "perceptual distance",
+        "Fréchet distance",
+        "7 held-out pairs",
+    ):
         assert words in answer.stdout
     assert is_one_sentence(call_recipe("pix2pix", "sample"), "no action 'sample' of pix2pix; there are evaluate")
     assert is_one_sentence(call_recipe("pix2pix", "apply"), "apply needs both")

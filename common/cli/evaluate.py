@@ -46,7 +46,7 @@ class EvaluateOptions(OpensExtractor):
     split: Literal["test", "validation", "train"] = "test"
     """the split of the data to compare with; test means all images if there is no test split"""
     extractor: ExtractorName = None
-    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
+    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else imagenet"""
     seed: Seed = 0  # random seed of the latents and the subsets
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """the run whose generator is used; by default runs/RECIPE in the project"""
@@ -57,7 +57,7 @@ class MeasureOptions(OpensExtractor):
     """Options of the action evaluate of recipes with their own measure, which may add more."""
 
     extractor: ExtractorName = None
-    """network whose features are compared; by default garments for the embedded data, else inception"""
+    """network whose features are compared; by default garments for the embedded data, else imagenet"""
     run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """the run whose generator is measured; by default runs/RECIPE in the project"""
 
@@ -67,7 +67,7 @@ class FolderOptions(OpensExtractor):
     """Options of evaluate for two folders."""
 
     extractor: ExtractorName = None
-    """network whose features are compared; by default inception"""
+    """network whose features are compared; by default imagenet"""
     seed: Seed = 0  # random seed of the subsets
 
 
@@ -111,7 +111,7 @@ def evaluate_folders(arguments):
     real, fake = map(Path, arguments[:2])
     command = "./run_recipe.sh evaluate FOLDER FOLDER"
     (options,) = parse(command, evaluate_folders.__doc__, {"evaluate": FolderOptions}, arguments[2:])
-    extractor = extractors.load(options.extractor or extractors.INCEPTION)
+    extractor = extractors.load(options.extractor or extractors.IMAGENET)
     both = [read_folder(path, extractor) for path in (real, fake)]
     evaluator = Evaluator(extractor, both[0], str(real), "whole", options.seed)
     scores = evaluator(len(both[1]), lambda rows: both[1][both[1].usable(rows)], f"files of {fake}")

@@ -41,7 +41,7 @@ class RunOptions:
     patience: Annotated[int, Range(0)] = 0
     """stop after N of these evaluations without a better score; 0 is never"""
     extractor: ExtractorName = None
-    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else inception"""
+    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else imagenet"""
     tensorboard: bool = False
     """also write logs for TensorBoard into the run folder"""
     backend: Literal["tensorflow", "jax", "torch"] = keras.backend.backend()

@@ -11,6 +11,7 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.pictures import unscale
 from common.base.renamed import renamed
+from common.perceptual import PerceptualDistance
 from common.scoring import extractors, metrics
 from data_prep import images
 
@@ -27,6 +28,7 @@ PRINTED = {  # name of a score: its label, and which direction is better
     "kl": ("KL to the labels of the data", "lower"),
     "l1": ("L1 to the target", "lower"),
     "ssim": ("structural similarity to the target", "higher"),
+    "perceptual": ("perceptual distance to the target", "lower"),
     "accuracy": ("samples of the class asked for", "higher"),
 }
 CHUNK = 1000  # images in memory at a time
@@ -157,7 +159,7 @@ class Evaluator:
             weights=self.extractor.digest,
             real_count=real.moments.count,
             fake_count=count,
-            resizer=self.extractor.RESIZER,
+            resizer=self.extractor.resizer,
             values=self.extractor.VALUES,
             generator=generator,
             **self.facts,
@@ -201,8 +203,8 @@ class Features:
 
 def evaluator_of(options, extractor=None, split="test", seed=0):
     """Returns the `Evaluator` that compares with the data of `ImageOptions`."""
-    default = {"mnist": "digits", "cifar10": extractors.INCEPTION}.get(options.dataset, "garments")
-    name = extractor or (extractors.INCEPTION if options.data else default)
+    default = {"mnist": "digits", "cifar10": extractors.IMAGENET}.get(options.dataset, "garments")
+    name = extractor or (extractors.IMAGENET if options.data else default)
     extractor = extractors.load(name)  # first, since to read the images takes minutes
     found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
@@ -265,7 +267,7 @@ def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
                 f"The Fréchet distance needs at least {FEWEST} held-out images of each kind, but of one there are "
                 f"{min(len(real), count)}; add more images."
             )
-        usual = "garments" if is_embedded else extractors.INCEPTION
+        usual = "garments" if is_embedded else extractors.IMAGENET
         evaluator = Evaluator(extractors.load(extractor or usual), real, data, "test", seed)
     except InputError as error:
         if extractor:
@@ -275,3 +277,17 @@ def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
     scores = {name: evaluator(count, lambda rows, each=each: each[rows], "raw") for name, each in kinds.items()}
     *_, last = scores.values()
     return {name: each.values["frechet"] for name, each in scores.items()}, last.protocol
+
+
+def perceptual_scores(pairs):
+    """Returns the mean perceptual distances of pairs of images; without the network none, and prints why.
+
+    Args:
+        pairs: dictionary from names of scores to two uint8 arrays `(count, height, width, channels)` of equal length.
+    """
+    try:
+        distance = PerceptualDistance()
+    except InputError as error:
+        print(f"Without perceptual distance: {error}")
+        return {}
+    return {name: float(distance.of_images(*pair).mean()) for name, pair in pairs.items()}

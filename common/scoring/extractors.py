@@ -1,4 +1,4 @@
-"""Networks whose features the metrics compare: two small ones of the project, InceptionV3, or a user's own model."""
+"""Networks whose features the metrics compare: of garments, digits or ImageNet, InceptionV3, or a user's own model."""
 
 import functools
 import hashlib
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tyro
 
+from common import backend, imagenet
 from common.base.errors import InputError
 from common.base.pictures import scale
 from common.saving import open_network
@@ -17,10 +18,12 @@ from data_prep import decode
 
 FOLDER = Path(__file__).parent / "weights"
 TRAINED = ("garments", "digits")  # by common/scoring/train_extractor.py
-INCEPTION = "inception"
-BATCH_SIZE = 250
+IMAGENET, INCEPTION = "imagenet", "inception"
+IMAGENET_SIZE = 128  # of its input, the same for all images; docs/decisions/0014-imagenet-extractor.md has the others
+NAMES = (*TRAINED, IMAGENET, INCEPTION)
+BATCH_SIZE = 100
 
-ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="garments|digits|inception|FILE")]
+ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="garments|digits|imagenet|inception|FILE")]
 
 
 class OpensExtractor:
@@ -39,6 +42,7 @@ class Extractor:
         model: Keras model of images `(batch, height, width, channels)` in [-1, 1]. If it has a layer "features", its
             outputs are class logits; otherwise its outputs are the features.
         class_names: sequence of strings.
+        resizer: string, for the protocol.
 
     Attributes:
         digest: string, first digits of the SHA-256 of its weights.
@@ -49,15 +53,18 @@ class Extractor:
     RESIZER = "OpenCV, area or cubic, stretched"
     VALUES = "[-1, 1]"
 
-    def __init__(self, name, model, class_names=()):
+    def __init__(self, name, model, class_names=(), resizer=RESIZER):
         self.name = name
         self.class_names = tuple(class_names)
+        self.resizer = resizer
         self.size, self.channels = tuple(model.input_shape[1:3]), model.input_shape[3]
         self.digest = digest_of(model)
         self.has_classes = any(layer.name == "features" for layer in model.layers)
         outputs = [model.get_layer("features").output] if self.has_classes else []
         self.class_count = model.output_shape[-1] if self.has_classes else 0
-        self._model = keras.Model(model.input, [*outputs, *model.outputs])
+        found = keras.Model(model.input, [*outputs, *model.outputs])
+        # Not `predict`: in training on several devices, each of them would compute the same.
+        self._model = backend.inference(lambda images: found(images, training=False))
 
     def name_of(self, label):
         """Returns the name of a class, or its number if the classes have no names."""
@@ -75,8 +82,7 @@ class Extractor:
 
     def _of_batch(self, images):
         fitted = [decode.resize(decode.with_channels(image, self.channels), self.size, "stretch") for image in images]
-        # Not `predict`: in training on several devices, each of them would compute the same.
-        found = keras.tree.flatten(self._model(scale(np.stack(fitted)), training=False))
+        found = keras.tree.flatten(self._model(keras.ops.convert_to_tensor(scale(np.stack(fitted)))))
         features, *logits = map(keras.ops.convert_to_numpy, found)
         features = features.astype(np.float64).reshape(len(images), -1)
         return features, logits[0].argmax(axis=1) if self.has_classes else None
@@ -95,9 +101,10 @@ def load(name):
     """Returns the `Extractor` of a name.
 
     Args:
-        name: "garments" (Fashion-MNIST) or "digits" (MNIST), which come with the project; "inception": InceptionV3 of
-            `keras.applications`, downloaded on demand. It is not the network of TensorFlow's FID, so its distances are
-            comparable only among themselves. Or the path of a Keras model file, opened in safe mode.
+        name: "garments" (Fashion-MNIST) or "digits" (MNIST), which come with the project; "imagenet": the network of
+            `common/imagenet.py`, installed on demand; "inception": InceptionV3 of `keras.applications`, downloaded on
+            demand. Neither is the network of TensorFlow's FID, so their distances are comparable only among themselves.
+            Or the path of a Keras model file, opened in safe mode.
 
     Raises:
         InputError: if there is no such extractor, or it cannot be opened or downloaded.
@@ -105,6 +112,8 @@ def load(name):
     if name in TRAINED:
         facts = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
         return Extractor(name, open_network(FOLDER / f"{name}.keras"), facts["class_names"])
+    if name == IMAGENET:
+        return of_imagenet()
     if name == INCEPTION:
         return Extractor(name, inception())
     refuse_unknown(name)
@@ -118,10 +127,19 @@ def load(name):
 
 def refuse_unknown(name):
     """Raises an `InputError` if there is no extractor of this name; opens none."""
-    if name not in (*TRAINED, INCEPTION) and not Path(name).is_file():
+    if name not in NAMES and not Path(name).is_file():
+        raise InputError(f"There is no extractor {name!r}; there are {', '.join(NAMES)}, or a .keras file.")
+
+
+def of_imagenet():
+    resizer = f"{Extractor.RESIZER} to {IMAGENET_SIZE}×{IMAGENET_SIZE}"
+    try:
+        return Extractor(IMAGENET, imagenet.features(IMAGENET_SIZE), resizer=resizer)
+    except InputError as error:
         raise InputError(
-            f"There is no extractor {name!r}; there are {', '.join(TRAINED)}, {INCEPTION}, or a .keras file."
-        )
+            f"The extractor imagenet cannot be used ({str(error).rstrip('.')}); without it, --extractor garments or a "
+            ".keras file of your own works."
+        ) from error
 
 
 def inception():

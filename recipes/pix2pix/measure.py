@@ -11,7 +11,7 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
-from common.scoring.evaluator import Scores, frechet_distances
+from common.scoring.evaluator import Scores, frechet_distances, perceptual_scores
 from common.scoring.metrics import target_scores
 from common.training.generator_check import refuse_no_translator, refuse_other_channels, refuse_other_inputs
 from common.training.trained_run import open_run
@@ -42,6 +42,8 @@ def measure(name, arguments):
         **{f"{key} of the mean target": value for key, value in target_scores(mean, real).items()},
     }
     described, is_embedded = str(pairs.data or pairs.dataset), pairs.data is None and pairs.dataset == "garments"
+    if not is_embedded:
+        values |= perceptual_scores({"perceptual": (translated, real), "perceptual of the mean target": (mean, real)})
     distances, protocol = frechet_distances(
         real, {"frechet": translated}, described, options.extractor, is_embedded, options.seed
     )

@@ -12,7 +12,7 @@ from common.base.ranges import Count
 from common.cli import apply
 from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
-from common.scoring.evaluator import Scores, frechet_distances
+from common.scoring.evaluator import Scores, frechet_distances, perceptual_scores
 from common.scoring.metrics import mean_difference, target_scores
 from common.training.generator_check import other_generator, refuse_other_inputs
 from common.training.trained_run import open_run
@@ -54,7 +54,7 @@ def translator(generator, to):
 
 
 def evaluate(name, arguments):
-    """Measures the cycle errors and, where the true drawings are known, the distance to them."""
+    """Measures the cycle errors, and the distance to the true drawings or, where none are known, to the photos."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
     folder, generator, domains = open_run(name, options.run_folder, data.DomainOptions)
     translator(generator, "paintings")  # what is wrong with it is to be known before the data is read
@@ -67,6 +67,8 @@ def evaluate(name, arguments):
     }
     if domains.is_embedded:
         values |= against_truth(a, b, fake_b, data.load_domains(domains, "train"))
+    else:
+        values |= perceptual_scores({"perceptual distance to the photos": (fake_b, a)})
     described = str(domains.paintings or domains.dataset)
     distances, protocol = frechet_distances(b, {"frechet": fake_b}, described, options.extractor, domains.is_embedded)
     result = Scores({**values, **distances}, protocol)
