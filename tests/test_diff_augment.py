@@ -350,6 +350,7 @@ def test_saved_and_resumed_to_the_same_bits(augmentation, images_gan, tmp_path):
         assert history["ada_p"][0] > 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [name for name in TINY if name != "mode_collapse"])
 def test_every_recipe_of_images_takes_the_options(name):
     gan = build(name, little_data=LittleDataOptions(diff_augment=True))
