@@ -33,6 +33,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--recipe", default="dcgan")
     parser.add_argument("--data", nargs="*", default=[], metavar="NAME=PATH[@SIZE]")
+    parser.add_argument("--steps", type=int, help="training steps; by default those of the recipe")
     parser.add_argument("--samples", type=int, default=2000, help="samples that are scored")
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "own_images")
     options = parser.parse_args()
@@ -41,7 +42,8 @@ def main():
         for name, data in {**drawn_images(options.folder), **dict(each.split("=", 1) for each in options.data)}.items():
             folder = options.folder / f"{options.recipe}_{name}"
             path, _, size = str(data).partition("@")
-            run(options.recipe, "--data", path, *(["--size", size] if size else []), "--run-folder", folder)
+            chosen = [*(["--size", size] if size else []), *(["--steps", options.steps] if options.steps else [])]
+            run(options.recipe, "--data", path, *chosen, "--run-folder", folder)
             run(options.recipe, "evaluate", "--samples", options.samples, "--run-folder", folder)
             rows.append(f"| {name} | {' | '.join(cells(folder))} |")
             keep_picture(folder, name)

@@ -29,8 +29,8 @@ class Config:
     images: ImageOptions = ImageOptions()  # the training images
     controls: ControlOptions = ControlOptions()  # what stabilizes the training, if it needs it
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
-    length: Length = Length(steps=9_360)  # of the training
-    batch_size: Count = 64  # images in a step
+    length: Length = Length(steps=20_000)  # of the training
+    batch_size: Count = 32  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam; training oscillates at 0.9, says the paper
     filters: Width = 32  # of the layer next to the image; doubled with every downsampling
