@@ -8,6 +8,7 @@ from keras import layers
 from common import backend
 from common.losses import RelativisticPairing
 from common.penalties import R1, R2
+from recipes.r3gan import data
 from recipes.r3gan.schedules import ScheduledAdam, cosine
 from recipes.r3gan.train import LATENT_DIM, Config, ResidualDiscriminator, ResidualGenerator, build
 from tests.conftest import values
@@ -17,7 +18,7 @@ SHAPE = (16, 16, 1)
 
 def tiny(class_count=0, steps=4, **options):
     backend.set_random_seed(0)
-    return build(Config(filters=2, **options), SHAPE, class_count, steps)
+    return build(Config(filters=4, **options), SHAPE, class_count, steps)
 
 
 def images(count=8, seed=0):
@@ -25,10 +26,19 @@ def images(count=8, seed=0):
 
 
 @pytest.mark.once
+def test_batches_have_labels_if_asked_for():
+    alone, class_count = data.load(Config())
+    assert (alone.sample_shape, class_count) == ((28, 28, 1), 0)
+    labelled, class_count = data.load(Config(labels=True))
+    assert (labelled.sample_shape, class_count) == (((28, 28, 1), ()), 10)
+    assert np.array_equal(alone[0], labelled[0][0])
+
+
+@pytest.mark.once
 @pytest.mark.parametrize(("shape", "count"), [((28, 28, 1), 2), ((32, 32, 3), 3), ((64, 64, 3), 4), ((48, 96, 1), 3)])
 def test_networks_grow_with_the_image(shape, count):
-    generator = ResidualGenerator(LATENT_DIM, image_shape=shape, filters=2, blocks=1)
-    discriminator = ResidualDiscriminator(shape, filters=2, blocks=1)
+    generator = ResidualGenerator(LATENT_DIM, image_shape=shape, filters=4, blocks=1)
+    discriminator = ResidualDiscriminator(shape, filters=4, blocks=1)
     assert (generator.output_shape, discriminator.output_shape) == ((None, *shape), (None, 1))
     for network in (generator, discriminator):
         kinds = [type(layer) for layer in network.layers]

@@ -1,4 +1,4 @@
-"""Image generation with a modern baseline: R1, R2, no normalization.
+"""Image generation with relativistic pairing, R1, R2 and no norm.
 
     ./run_recipe.sh r3gan
 
@@ -7,6 +7,7 @@ Minutes: 15
 """
 
 import dataclasses
+import math
 
 import keras
 from keras import layers
@@ -51,17 +52,16 @@ class ResidualGenerator(Generator):
     def network(self, inputs, image_shape, filters, blocks, class_count=0):
         height, width, channels = image_shape
         levels = num_downsamplings(height, width)
-        filters = filters * 2 ** (levels - 1)
-        small = (height // 2**levels, width // 2**levels, filters)
+        widths = [filters // 4] + [filters * 2**level for level in range(levels)]  # from the size of the image down
+        small = (height // 2**levels, width // 2**levels, widths[-1])
         x = layers.Concatenate()([inputs[0], embed(inputs[1], class_count, 1.0)]) if class_count else inputs
-        x = layers.Dense(small[0] * small[1] * filters, use_bias=False, kernel_initializer=normal(x.shape[-1]))(x)
+        x = layers.Dense(math.prod(small), use_bias=False, kernel_initializer=normal(x.shape[-1]))(x)
         x = layers.Reshape(small)(x)  # 7×7
-        for level in range(levels):
-            if level:  # 14×14
-                x = layers.UpSampling2D(2, interpolation="bilinear")(pointwise(x, x.shape[-1] // 2))
-            x = residual_blocks(x, blocks, levels * blocks)
-        scaled = normal(4 * x.shape[-1])  # a kernel of 4 with strides of 2: each pixel has 2×2 of its weights
-        return layers.Conv2DTranspose(channels, 4, 2, "same", activation="tanh", kernel_initializer=scaled)(x)  # 28×28
+        x = residual_blocks(x, blocks, len(widths) * blocks)
+        for width in reversed(widths[:-1]):  # 14×14, 28×28
+            x = layers.UpSampling2D(2, interpolation="bilinear")(pointwise(x, width))
+            x = residual_blocks(x, blocks, len(widths) * blocks)
+        return layers.Activation("tanh")(pointwise(x, channels, use_bias=True))
 
 
 class ResidualDiscriminator(Discriminator):
