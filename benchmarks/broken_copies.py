@@ -150,7 +150,7 @@ MISTAKES = (
     ),
     Mistake(
         "R3GAN whose residual blocks do not begin as the identity",
-        "recipes/r3gan/train.py",
+        "recipes/r3gan/blocks.py",
         "pointwise(y, x.shape[-1], gain=0.0)",
         "pointwise(y, x.shape[-1])",
         "tests/test_r3gan.py::test_a_block_is_the_identity_at_first",
