@@ -36,7 +36,7 @@ class Config:
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 1e-3  # of both networks at the beginning; a tenth of it at the end
     gamma: Rate = 1.0  # weight of R1 and of R2 at the beginning; a tenth of it at the end
-    filters: Width = 32  # next to the image; doubled with every downsampling
+    filters: Width = 32  # of D next to the image; doubled with every downsampling, and for G
     blocks: Count = 1  # residual blocks of each size
     ema: Share = 0.998  # momentum of the generator's averaged weights
     seed: Seed = 0  # of weights, latents and the order of the data
@@ -52,7 +52,7 @@ class ResidualGenerator(Generator):
     def network(self, inputs, image_shape, filters, blocks, class_count=0):
         height, width, channels = image_shape
         levels = num_downsamplings(height, width)
-        widths = [filters // 4] + [filters * 2**level for level in range(levels)]  # from the size of the image down
+        widths = [filters // 2, *(filters * 2 ** (level + 1) for level in range(levels))]  # from the image's size down
         small = (height // 2**levels, width // 2**levels, widths[-1])
         x = layers.Concatenate()([inputs[0], embed(inputs[1], class_count, 1.0)]) if class_count else inputs
         x = layers.Dense(math.prod(small), use_bias=False, kernel_initializer=normal(x.shape[-1]))(x)
@@ -65,7 +65,7 @@ class ResidualGenerator(Generator):
 
 
 class ResidualDiscriminator(Discriminator):
-    """Images, with a label or without, to one logit: the mirror image of the generator."""
+    """Images, with a label or without, to one logit: as the generator, of half its width, in reverse order."""
 
     def network(self, inputs, filters, blocks, class_count=0):
         images = inputs[0] if class_count else inputs
