@@ -39,7 +39,7 @@ def test_a_weight_may_follow_a_schedule():
     schedule = keras.optimizers.schedules.PolynomialDecay(4.0, 10, 0.0)
     for penalty, full in ((R1(schedule), 4 / 2 * 25), (GradientPenalty(schedule), 4 * 16)):
         for updates in (0, 5, 10):
-            penalty.iterations = keras.Variable(updates, dtype="int32")
+            penalty.iterations = keras.Variable(updates, dtype="int32", trainable=False)
             assert penalize(penalty, linear) == pytest.approx(full * (1 - updates / 10), rel=1e-5)
         (loaded,) = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object([penalty]))
         assert loaded.weight.get_config() == schedule.get_config()

@@ -40,16 +40,17 @@ def test_networks_grow_with_the_image(shape, count):
     generator = ResidualGenerator(LATENT_DIM, image_shape=shape, filters=4, blocks=1)
     discriminator = ResidualDiscriminator(shape, filters=4, blocks=1)
     assert (generator.output_shape, discriminator.output_shape) == ((None, *shape), (None, 1))
-    for network in (generator, discriminator):
+    for network, blocks in ((generator, count + 1), (discriminator, count)):
         kinds = [type(layer) for layer in network.layers]
-        assert kinds.count(layers.Add) == count
+        assert kinds.count(layers.Add) == blocks
         assert not {layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization} & {*kinds}
 
 
 def test_a_block_is_the_identity_at_first():
-    for network in (tiny(blocks=2).generator, tiny(blocks=2).discriminator):
+    gan = tiny(blocks=2)
+    for network, sizes in ((gan.generator, 3), (gan.discriminator, 2)):
         sums = [layer for layer in network.layers if isinstance(layer, layers.Add)]
-        assert len(sums) == 4
+        assert len(sums) == 2 * sizes
         x = np.random.default_rng(0).normal(size=(3, *network.input_shape[1:])).astype("float32")
         for branch in keras.Model(network.inputs[0], [layer.input[1] for layer in sums])(x):
             assert not keras.ops.convert_to_numpy(branch).any()

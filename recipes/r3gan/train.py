@@ -52,7 +52,7 @@ class ResidualGenerator(Generator):
     def network(self, inputs, image_shape, filters, blocks, class_count=0):
         height, width, channels = image_shape
         levels = num_downsamplings(height, width)
-        widths = [filters // 2, *(filters * 2 ** (level + 1) for level in range(levels))]  # from the image's size down
+        widths = [max(1, filters // 2), *(filters * 2 ** (level + 1) for level in range(levels))]  # from the image down
         small = (height // 2**levels, width // 2**levels, widths[-1])
         x = layers.Concatenate()([inputs[0], embed(inputs[1], class_count, 1.0)]) if class_count else inputs
         x = layers.Dense(math.prod(small), use_bias=False, kernel_initializer=normal(x.shape[-1]))(x)
