@@ -149,6 +149,27 @@ MISTAKES = (
         "tests/test_every_recipe.py::test_an_update_changes_one_network",
     ),
     Mistake(
+        "R3GAN whose residual blocks do not begin as the identity",
+        "recipes/r3gan/blocks.py",
+        "pointwise(y, x.shape[-1], gain=0.0)",
+        "pointwise(y, x.shape[-1])",
+        "tests/test_r3gan.py::test_a_block_is_the_identity_at_first",
+    ),
+    Mistake(
+        "R3GAN without R2",
+        "recipes/r3gan/train.py",
+        "Lazy(R2(gamma), every=4)",
+        "Lazy(R1(gamma), every=4)",
+        "tests/test_r3gan.py::test_both_penalties_are_in_the_loss_and_gamma_follows_its_schedule",
+    ),
+    Mistake(
+        "a penalty that stays at the first weight of its schedule",
+        "common/penalties.py",
+        "self.weight(self.iterations) if callable",
+        "self.weight(0) if callable",
+        "tests/test_r3gan.py::test_both_penalties_are_in_the_loss_and_gamma_follows_its_schedule",
+    ),
+    Mistake(
         "SimGAN without an adversarial loss",
         "recipes/simgan/train.py",
         '{**super().generator_loss(real, fake), "regularization": change}',

@@ -8,6 +8,8 @@ Of a map of logits, D(x) is the mean, as in the losses: a weight means the same 
 R1 of a map of n logits n² times as strong.)
 """
 
+import copy
+
 import keras
 from keras import ops
 
@@ -19,7 +21,8 @@ class Penalty(Serializable):
     """Base of the penalties: a weight and a norm.
 
     Args:
-        weight: float, what the penalty is multiplied with.
+        weight: float, what the penalty is multiplied with; or a schedule of Keras, a function of the number of updates,
+            such as `keras.optimizers.schedules.CosineDecay(10.0, steps)`.
 
     Attributes:
         name: string, the name of this term in the logs, after `d_`.
@@ -32,8 +35,17 @@ class Penalty(Serializable):
     def __init__(self, weight):
         self.weight = weight
 
+    @property
+    def present_weight(self):
+        """The weight in this update."""
+        return self.weight(self.iterations) if callable(self.weight) else self.weight
+
     def get_config(self):
-        return {"weight": self.weight}
+        return {"weight": keras.saving.serialize_keras_object(self.weight)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
 
     def __call__(self, judge, real, fake, seed):
         """Returns the weighted penalty, a scalar.
@@ -70,7 +82,7 @@ class GradientPenalty(Penalty):
     """λ E(‖∇D(x̂)‖ - 1)², at x̂ drawn uniformly from straight lines between pairs of real and fake samples.
 
     Args:
-        weight: float, λ.
+        weight: float or schedule, λ.
 
     Reference: Gulrajani et al., 2017, https://arxiv.org/abs/1704.00028, equation 3 and algorithm 1.
     """
@@ -92,14 +104,14 @@ class GradientPenalty(Penalty):
 
         # The derivative of a square root is infinite at 0, the gradient norm of a dead critic.
         norms = ops.sqrt(squared_gradient_norms(judge, keras.tree.map_structure(mix, real, fake)) + 1e-12)
-        return self.weight * ops.mean(ops.square(norms - 1))
+        return self.present_weight * ops.mean(ops.square(norms - 1))
 
 
 class R1(Penalty):
     """γ/2 E‖∇D(x)‖² at real samples.
 
     Args:
-        weight: float, γ.
+        weight: float or schedule, γ.
 
     Reference: Mescheder et al., 2018, https://arxiv.org/abs/1801.04406, equation 9.
     """
@@ -110,14 +122,14 @@ class R1(Penalty):
         super().__init__(weight)
 
     def __call__(self, judge, real, fake, seed):
-        return self.weight / 2 * ops.mean(squared_gradient_norms(judge, real))
+        return self.present_weight / 2 * ops.mean(squared_gradient_norms(judge, real))
 
 
 class R2(R1):
     """γ/2 E‖∇D(G(z))‖² at fake samples.
 
     Args:
-        weight: float, γ.
+        weight: float or schedule, γ.
 
     Reference: Mescheder et al., 2018, https://arxiv.org/abs/1801.04406, equation 10.
     """
@@ -149,9 +161,14 @@ class Lazy(Penalty):
     def get_config(self):
         return {"penalty": keras.saving.serialize_keras_object(self.penalty), "every": self.every}
 
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["penalty"]), config["every"])
+    @property
+    def iterations(self):
+        return self.penalty.iterations
+
+    @iterations.setter
+    def iterations(self, value):
+        self.penalty = copy.copy(self.penalty)  # another GAN may have been given the same one
+        self.penalty.iterations = value
 
     def __call__(self, judge, real, fake, seed):
         return lazily(self.every, self.iterations, lambda: self.penalty(judge, real, fake, seed))

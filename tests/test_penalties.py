@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from common.losses import Wasserstein
 from common.networks import Discriminator
-from common.penalties import R1, R2, GradientPenalty
+from common.penalties import R1, R2, GradientPenalty, Lazy
 from tests.conftest import equal, values
 
 WEIGHTS = np.array([[3.0], [4.0]], "float32")  # of norm 5
@@ -33,6 +33,24 @@ def test_linear_critic():
     assert penalize(GradientPenalty(10), linear) == pytest.approx(10 * (5 - 1) ** 2, rel=1e-5)
     assert penalize(R1(3), linear) == pytest.approx(3 / 2 * 25, rel=1e-6)
     assert penalize(R2(3), linear) == pytest.approx(3 / 2 * 25, rel=1e-6)
+
+
+def test_a_weight_may_follow_a_schedule():
+    schedule = keras.optimizers.schedules.PolynomialDecay(4.0, 10, 0.0)
+    for penalty, full in ((R1(schedule), 4 / 2 * 25), (GradientPenalty(schedule), 4 * 16)):
+        for updates in (0, 5, 10):
+            penalty.iterations = keras.Variable(updates, dtype="int32", trainable=False)
+            assert penalize(penalty, linear) == pytest.approx(full * (1 - updates / 10), rel=1e-5)
+        (loaded,) = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object([penalty]))
+        assert loaded.weight.get_config() == schedule.get_config()
+
+
+def test_gans_that_are_given_the_same_penalty_count_their_own_updates(small_gan):
+    shared = Lazy(R1(keras.optimizers.schedules.PolynomialDecay(4.0, 10, 0.0)), every=2)
+    first, second = small_gan(penalty=shared), small_gan(penalty=shared)
+    first.discriminator_optimizer.iterations.assign(5)
+    weights = [float(ops.convert_to_numpy(gan.penalties[0].penalty.present_weight)) for gan in (first, second)]
+    assert weights == pytest.approx([2.0, 4.0])
 
 
 def test_norm_is_per_sample():

@@ -18,7 +18,18 @@ from common.launch import container, environment
 
 RECIPES = PROJECT / "recipes"
 # Each builds on those before it.
-ORDER = ["vanilla", "dcgan", "wgan", "cgan", "mode_collapse", "stacked_mnist", "pix2pix", "style_transfer", "simgan"]
+ORDER = [
+    "vanilla",
+    "dcgan",
+    "wgan",
+    "cgan",
+    "r3gan",
+    "mode_collapse",
+    "stacked_mnist",
+    "pix2pix",
+    "style_transfer",
+    "simgan",
+]
 COMMANDS = ("evaluate", "compare")  # of common/cli/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")
 
