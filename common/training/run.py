@@ -21,7 +21,6 @@ from common.base.files import sweep, whole
 from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
-from common.schedules import CosineDecay
 from common.training import callbacks, checkpoint, data_record, devices, trained_run
 from common.training.length import Length
 from common.training.trained_run import grids_of
@@ -243,7 +242,7 @@ class Run:
         batches.shard = backend.hosts()
         first = self.resume(gan, batches, show)
         if first:
-            self._tell_of_schedules(gan, controls)
+            self._tell_of_schedules(gan)
         self._tell_of_length(batches)
         return gan.fit(
             batches,
@@ -294,14 +293,14 @@ class Run:
             f"{self.epochs * steps:,} training steps: {self.epochs} epochs of {steps}, about {passes:.2g} passes each."
         )
 
-    def _tell_of_schedules(self, gan, controls):
+    def _tell_of_schedules(self, gan):
         """Says that a longer run has other learning rates, if they follow a schedule over all epochs."""
-        decays = any(isinstance(control, CosineDecay) for control in controls)
-        if self.planned_epochs != self.epochs and (decays or any(map(has_schedule, gan.optimizers.values()))):
+        rates = [optimizer.learning_rate for optimizer in gan.optimizers.values() if has_schedule(optimizer)]
+        if rates and self.planned_epochs != self.epochs:
             print(
                 f"The learning rate followed a schedule over {self.planned_epochs} epochs, and now follows one over "
-                f"{self.epochs}: it begins to decay anew. The result differs from a run of {self.epochs} epochs from "
-                "the beginning; for that choose another --run-folder."
+                f"{self.epochs}: it goes on at {float(rates[0]):.2g}. The result differs from a run of "
+                f"{self.epochs} epochs from the beginning; for that choose another --run-folder."
             )
 
     def callbacks(self, batches, draw, columns=None, controls=()):

@@ -29,8 +29,8 @@ class Config:
     images: ImageOptions = ImageOptions()  # the training images
     controls: ControlOptions = ControlOptions()  # what stabilizes the training, if it needs it
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
-    length: Length = Length(steps=20_000)  # of the training
-    batch_size: Count = 32  # images in a step
+    length: Length = Length(steps=9_360)  # of the training
+    batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     beta_1: Share = 0.5  # of Adam; training oscillates at 0.9, says the paper
     filters: Width = 32  # of the layer next to the image; doubled with every downsampling
@@ -44,11 +44,7 @@ class Config:
 
 
 class ConvolutionalGenerator(Generator):
-    """Latents to images: each transposed convolution doubles the size; its kernel is divisible by its stride.
-
-    The last layer enlarges first and convolves then: pixels of a transposed one have four different kernels in turn, by
-    which early samples have a grid.
-    """
+    """Latents to images: each transposed convolution doubles the size; its kernel is divisible by its stride."""
 
     def network(self, latents, image_shape, filters):
         height, width, channels = image_shape
@@ -64,8 +60,7 @@ class ConvolutionalGenerator(Generator):
             x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.ReLU()(x)
-        x = layers.UpSampling2D(interpolation="bilinear")(x)  # 28×28
-        return layers.Conv2D(channels, 3, padding="same", activation="tanh")(x)
+        return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)  # 28×28
 
 
 class ConvolutionalDiscriminator(Discriminator):

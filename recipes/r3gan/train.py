@@ -19,6 +19,7 @@ from common.gan import GAN, count_of
 from common.losses import RelativisticPairing
 from common.networks import Discriminator, Generator, num_downsamplings
 from common.penalties import R1, R2, Lazy
+from common.training.length import Length
 from data_prep.images import ImageOptions
 
 from . import data
@@ -32,7 +33,7 @@ LATENT_DIM = 64  # length of a latent vector, and of an embedded label
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
     labels: bool = False  # whether both networks receive the class of an image
-    epochs: Count = 60  # passes over the data
+    length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 1e-3  # of both networks at the beginning; a tenth of it at the end
     gamma: Rate = 1.0  # weight of R1 and of R2 at the beginning; a tenth of it at the end
@@ -130,7 +131,7 @@ def train(config, run):
     run.set_random_seed()
     batches, class_count = data.load(config)
     image_shape = batches.sample_shape[0] if config.labels else batches.sample_shape
-    gan = build(config, image_shape, class_count, steps=config.epochs * len(batches))
+    gan = build(config, image_shape, class_count, steps=run.plan(batches) * len(batches))
     run.fit(gan, batches)
     return gan
 
