@@ -1,9 +1,9 @@
 """Trains a recipe on folders of images that a user might have, scores it, and writes `docs/own-images.md`.
 
-    .venv/bin/python -m benchmarks.own_images [--recipe dcgan] [--data frogs=frogs.npz photos=photo_jpg@64 ...]
+    .venv/bin/python -m benchmarks.own_images [--recipe r3gan] [--data frogs=frogs.npz photos=photo_jpg@64 ...]
 
-Drawn images of two kinds are always among them. Nothing is tuned for a folder: only `--data` and, after an @, `--size`
-are given. Runs are kept in runs/own_images; finished ones are not trained again, interrupted ones continue.
+Two kinds of images are drawn (`benchmarks/drawn.py`). Nothing is tuned for a folder: only `--data` and, after an @,
+`--size` are given. Runs are kept in runs/own_images; finished ones are not trained again, interrupted ones continue.
 """
 
 import argparse
@@ -31,15 +31,17 @@ DRAWN = {"creatures": 1333, "textures": 2000}
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--recipe", default="dcgan")
+    parser.add_argument("--recipe", default="r3gan")
     parser.add_argument("--data", nargs="*", default=[], metavar="NAME=PATH[@SIZE]")
+    parser.add_argument("--drawn", nargs="*", choices=DRAWN, default=list(DRAWN), help="kinds of drawn images")
     parser.add_argument("--steps", type=int, help="training steps; by default those of the recipe")
     parser.add_argument("--samples", type=int, default=2000, help="samples that are scored")
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "own_images")
     options = parser.parse_args()
     rows = ["| folder | images | steps | minutes | kernel distance × 1000 | precision | recall |", "|---" * 7 + "|"]
     try:
-        for name, data in {**drawn_images(options.folder), **dict(each.split("=", 1) for each in options.data)}.items():
+        given = dict(each.split("=", 1) for each in options.data)
+        for name, data in {**drawn_images(options.drawn, options.folder), **given}.items():
             folder = options.folder / f"{options.recipe}_{name}"
             path, _, size = str(data).partition("@")
             chosen = [*(["--size", size] if size else []), *(["--steps", options.steps] if options.steps else [])]
@@ -54,9 +56,9 @@ def main():
     return 0
 
 
-def drawn_images(folder):
+def drawn_images(kinds, folder):
     """Returns the files of the drawn images, a dictionary from their kinds to paths."""
-    paths = {kind: folder / f"{kind}.npy" for kind in DRAWN}
+    paths = {kind: folder / f"{kind}.npy" for kind in kinds}
     for kind, path in paths.items():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
