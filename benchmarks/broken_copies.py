@@ -296,6 +296,20 @@ MISTAKES = (
         "tests/test_simgan.py::test_both_losses_are_equations_2_and_4",
     ),
     Mistake(
+        "averages that long consist of the initial weights",
+        "common/averages.py",
+        "optimizer.ema_momentum = ops.minimum(momentum, (1 + steps) / (10 + steps))",
+        "optimizer.ema_momentum = momentum",
+        "tests/test_gan.py::test_early_samples_are_those_of_the_raw_weights",
+    ),
+    Mistake(
+        "small data that trains for fewer steps",
+        "common/training/length.py",
+        "return steps_per_pass * -(-SHORTEST // steps_per_pass)",
+        "return steps_per_pass",
+        "tests/test_length.py::test_a_run_keeps_its_steps_per_epoch",
+    ),
+    Mistake(
         "pixels scaled otherwise than the weights were trained",
         "common/imagenet.py",
         "layers.Rescaling(127.5 / 128, 0.5 / 128,",
