@@ -356,7 +356,7 @@ def test_every_recipe_of_images_takes_the_options(name):
     gan = build(name, little_data=LittleDataOptions(diff_augment=True))
     assert isinstance(gan.augmentation, DiffAugment)
     assert build(name).augmentation is None
-    if name in ("wgan", "stacked_mnist"):
+    if name in ("wgan", "r3gan", "stacked_mnist"):
         with pytest.raises(InputError, match="only their differences mean something"):
             build(name, little_data=LittleDataOptions(ada=True))
         return

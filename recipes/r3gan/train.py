@@ -15,6 +15,7 @@ from keras.initializers import RandomNormal
 
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
+from common.diff_augment import LittleDataOptions
 from common.gan import GAN, count_of
 from common.losses import RelativisticPairing
 from common.networks import Discriminator, Generator, num_downsamplings
@@ -33,6 +34,7 @@ LATENT_DIM = 64  # length of a latent vector, and of an embedded label
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
     labels: bool = False  # whether both networks receive the class of an image
+    little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 1e-3  # of both networks at the beginning; a tenth of it at the end
@@ -113,6 +115,7 @@ def build(config, image_shape, class_count, steps):
         ResidualGenerator((latents, label) if class_count else latents, image_shape=image_shape, **size),
         ResidualDiscriminator((samples, label) if class_count else samples, **size),
         seed=config.seed,
+        augmentation=config.little_data.augmentation(),
     )
     rate = cosine(config.learning_rate, config.learning_rate / 10, steps)
     beta_2, gamma = cosine(0.9, 0.99, steps), cosine(config.gamma, config.gamma / 10, steps)
