@@ -312,8 +312,8 @@ MISTAKES = (
     Mistake(
         "pixels scaled otherwise than the weights were trained",
         "common/imagenet.py",
-        "layers.Rescaling(127.5 / 128, 0.5 / 128,",
-        "layers.Rescaling(127.5, 127.5,",
+        "images * (127.5 / 128) + 0.5 / 128",
+        "images * 127.5 + 127.5",
         "tests/test_imagenet.py::test_logits_and_features_match_the_reference",
     ),
 )

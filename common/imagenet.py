@@ -76,7 +76,7 @@ def stages():
 def network(image_shape):
     """Returns the whole network, images in [-1, 1] to the logits of the 1,000 classes of ImageNet."""
     images = keras.Input(image_shape, dtype="float32")
-    x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype="float32")(images)  # (pixel - 127) / 128, as it was trained
+    x = images * (127.5 / 128) + 0.5 / 128  # (pixel - 127) / 128, as it was trained; `Rescaling` would need TensorFlow
     x = Relu6()(Conv(32, 3, strides=2)(x))
     for number, (blocks, kernel, strides, expansion, filters) in enumerate(STAGES, 1):
         x = block(x, kernel, strides, expansion, filters)

@@ -73,6 +73,13 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.once
+def test_no_layer_needs_tensorflow():
+    """Keras' layers of preprocessing import it on every backend."""
+    for layer in imagenet.network((None, None, 3)).layers:
+        assert not {base.__name__ for base in type(layer).__mro__} & {"DataLayer", "TFDataLayer"}
+
+
+@pytest.mark.once
 def test_a_damaged_cache_is_made_anew(cache):
     made = imagenet.weights()
     with np.load(cache, allow_pickle=False) as stored:
