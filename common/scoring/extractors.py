@@ -21,7 +21,7 @@ TRAINED = ("garments", "digits")  # by common/scoring/train_extractor.py
 IMAGENET, INCEPTION = "imagenet", "inception"
 IMAGENET_SIZE = 128  # of its input, the same for all images; docs/decisions/0014-imagenet-extractor.md has the others
 NAMES = (*TRAINED, IMAGENET, INCEPTION)
-BATCH_SIZE = 100
+BATCH_PIXELS = 400_000  # of the images in a batch, so that a large input takes no gigabyte of memory
 
 ExtractorName = Annotated[str | None, tyro.conf.arg(metavar="garments|digits|imagenet|inception|FILE")]
 
@@ -76,7 +76,8 @@ class Extractor:
         Args:
             images: uint8 array `(count, height, width, 1 or 3)` of any size.
         """
-        parts = [self._of_batch(images[start : start + BATCH_SIZE]) for start in range(0, len(images), BATCH_SIZE)]
+        size = max(1, BATCH_PIXELS // (self.size[0] * self.size[1]))
+        parts = [self._of_batch(images[start : start + size]) for start in range(0, len(images), size)]
         features, labels = zip(*parts, strict=True)
         return np.concatenate(features), np.concatenate(labels) if self.has_classes else None
 
