@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from common.base.errors import InputError
+from common.base.ranges import check_ranges
 from common.training import callbacks
 from common.training.length import Length
 from common.training.run import Run
@@ -118,6 +119,8 @@ def test_one_of_steps_and_epochs():
     assert "--steps and --epochs both say how long to train; leave one of them out." in answer.stderr
     with pytest.raises(InputError, match="both say"):
         Length(steps=10, epochs=2).check_given({"steps", "epochs"})
+    with pytest.raises(InputError, match="--epochs must be at least 1"):
+        check_ranges(Config(Length(epochs=0)))
 
 
 @pytest.mark.once

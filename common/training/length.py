@@ -1,9 +1,12 @@
 """How long a run trains: in training steps, which are the same for small and for large data, or in epochs."""
 
 import dataclasses
+from typing import Annotated
+
+import tyro
 
 from common.base.errors import InputError
-from common.base.ranges import Count
+from common.base.ranges import Count, Range
 
 SHORTEST, LONGEST = 100, 2000  # training steps of an epoch, after which samples and a checkpoint are written
 
@@ -18,7 +21,7 @@ class Length:
 
     steps: Count = 10_000
     """training steps, whatever the number of images; rounded to whole epochs"""
-    epochs: Count | None = None
+    epochs: Annotated[int | None, Range(1, 10_000_000), tyro.conf.arg(metavar="INT")] = None
     """passes over the data to train for, instead of --steps"""
 
     def check_given(self, given):
