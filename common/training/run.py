@@ -288,7 +288,7 @@ class Run:
 
     def _tell_of_length(self, batches):
         steps = self.steps_per_epoch
-        passes = steps * batches.batch_size / batches.count
+        passes = steps / batches.steps_per_pass
         print(
             f"{self.epochs * steps:,} training steps: {self.epochs} epochs of {steps}, about {passes:.2g} passes each."
         )
