@@ -141,7 +141,10 @@ def config_of(recipe, found, method, seed):
 
 
 class Repeated:
-    """The order of an epoch of so many samples, in which the images of a small data set repeat."""
+    """The order of an epoch of so many samples, in which the images of a small data set repeat.
+
+    Unlike `Batches.set_steps_per_epoch` it may have fewer images than a batch.
+    """
 
     def __init__(self, count, length):
         self.count = count

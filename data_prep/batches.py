@@ -129,9 +129,10 @@ class Batches(keras.utils.PyDataset):
         self._parts = [Together(*part) for part in self._divided()]
         self.batch_sizes = [part.batch_size for part in self._parts]
         self.batch_size = max(self.batch_sizes)
-        self._steps = None
+        self.count = len(self._pass(np.random.default_rng(seed))) if paired else max(map(len, self._parts))
+        self.steps_per_pass = self._steps_per_pass()
+        self._steps = self.steps_per_pass
         self._draw_orders()
-        self.steps_per_pass = self._steps
 
     def _divided(self):
         """Returns the parts that have an order of their own, each with its batch size."""
@@ -149,40 +150,40 @@ class Batches(keras.utils.PyDataset):
             return dict(zip(self.samples, parts, strict=True))
         return tuple(parts)
 
-    def _draw_orders(self):
-        """Draws the indices of an epoch for each part."""
-        rng = np.random.default_rng((self.seed, self.epoch))
-        if self.paired:
-            (part,) = self._parts
-            self._orders = [self._passes(rng, part)]
-        else:
-            self.count = max(map(len, self._parts))
-            self._steps = self._steps or max(len(part) // part.batch_size for part in self._parts)
-            lengths = [max(self._steps, 1) * part.batch_size for part in self._parts]
-            self._orders = [
-                repeated(rng, np.arange(len(part)), max(length, len(part)))
-                for part, length in zip(self._parts, lengths, strict=True)
-            ]
-        if not self._steps:
+    def _steps_per_pass(self):
+        """Returns how many training steps one pass over the data takes; shorter parts repeat."""
+        lengths = [self.count] if self.paired else map(len, self._parts)
+        steps = max(length // size for length, size in zip(lengths, self.batch_sizes, strict=True))
+        if not steps:
             raise InputError(
                 f"A batch of {self.batch_size} is larger than the data of {self.count} samples; "
                 f"use --batch-size {self.count} or less."
             )
+        return steps
 
-    def _passes(self, rng, part):
-        """Returns the indices of an epoch for paired samples: those of one pass, or of as many as its steps need."""
-        order = self.order or (lambda rng: rng.permutation(len(part)))
-        passes = [order(rng)]
-        self.count = len(passes[0])
-        self._steps = self._steps or self.count // part.batch_size
-        while sum(map(len, passes)) < self._steps * part.batch_size:
-            passes.append(order(rng))
-        return np.concatenate(passes)
+    def _draw_orders(self):
+        """Draws the indices of an epoch for each part: of one pass over the data, or of as many as its steps need."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        if self.paired:
+            passes = [self._pass(rng)]
+            while sum(map(len, passes)) < self._steps * self.batch_size:
+                passes.append(self._pass(rng))
+            self._orders = [np.concatenate(passes)]
+        else:
+            self._orders = [
+                repeated(rng, np.arange(len(part)), max(self._steps * part.batch_size, len(part)))
+                for part in self._parts
+            ]
+
+    def _pass(self, rng):
+        """Returns the indices of one pass over paired samples."""
+        return self.order(rng) if self.order else rng.permutation(len(self._parts[0]))
 
     def set_steps_per_epoch(self, steps):
         """Makes an epoch of so many steps instead of one pass over the data."""
-        self._steps = steps
-        self._draw_orders()
+        if steps != self._steps:
+            self._steps = steps
+            self._draw_orders()
 
     def on_epoch_begin(self):
         self._draw_orders()

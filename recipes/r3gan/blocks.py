@@ -3,7 +3,7 @@
 from keras import layers
 from keras.initializers import RandomNormal
 
-GAIN = (2 / (1 + 0.2**2)) ** 0.5  # makes up for what a leaky ReLU of slope 0.2 takes (He et al., 2015)
+GAIN = (2 / (1 + 0.2**2)) ** 0.5  # makes up for what LeakyReLU(0.2) takes (He et al., 2015)
 
 
 def residual_blocks(x, count, depth):
