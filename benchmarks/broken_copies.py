@@ -170,6 +170,20 @@ MISTAKES = (
         "tests/test_r3gan.py::test_both_penalties_are_in_the_loss_and_gamma_follows_its_schedule",
     ),
     Mistake(
+        "projections that are trained with the discriminator",
+        "recipes/projected_gan/features.py",
+        'kernel_initializer="he_normal", trainable=False',
+        'kernel_initializer="he_normal"',
+        "tests/test_projected_gan.py::test_a_step_trains_the_heads_and_keeps_their_vectors",
+    ),
+    Mistake(
+        "spectral norm through which no gradient runs",
+        "common/layers.py",
+        "norm = ops.sum(ops.matmul(before, self.matrix()) * after)",
+        "norm = ops.stop_gradient(ops.sum(ops.matmul(before, self.matrix()) * after))",
+        "tests/test_projected_gan.py::test_the_gradient_runs_through_the_division",
+    ),
+    Mistake(
         "SimGAN without an adversarial loss",
         "recipes/simgan/train.py",
         '{**super().generator_loss(real, fake), "regularization": change}',

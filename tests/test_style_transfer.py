@@ -305,7 +305,7 @@ def test_a_run_on_two_folders_is_applied_in_both_directions(tmp_path):
     assert "cycle error, photos" in answer.stdout
     assert "perceptual distance to the photos" in answer.stdout
     assert "L1 to the target" not in answer.stdout  # there are no true drawings
-    assert "Without Fréchet distance: The Fréchet distance needs at least 6 held-out images" in answer.stdout
+    assert "Without Fréchet and kernel distance: The Fréchet distance needs at least 6 held-out images" in answer.stdout
     one = ("--photos", tmp_path / "photos", "--paintings", tmp_path / "missing", "--run-folder", tmp_path / "other")
     assert is_one_sentence(call_recipe("style_transfer", *one), "--paintings expects images, but")
 

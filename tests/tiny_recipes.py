@@ -8,6 +8,7 @@ from recipes.cgan import train as cgan
 from recipes.dcgan import train as dcgan
 from recipes.mode_collapse import train as mode_collapse
 from recipes.pix2pix import train as pix2pix
+from recipes.projected_gan import train as projected_gan
 from recipes.r3gan import train as r3gan
 from recipes.simgan import train as simgan
 from recipes.stacked_mnist import train as stacked_mnist
@@ -34,9 +35,10 @@ TINY = {
     "wgan": Tiny(wgan, {"filters": 2, "latent_dim": 4, "critic_steps": 2}, (GREY,), (GREY,)),
     "cgan": Tiny(cgan, {"filters": 2, "latent_dim": 4, "embedding_dim": 3}, (GREY, 3), (GREY, 3)),
     "r3gan": Tiny(r3gan, {"filters": 4, "labels": True}, (GREY, 3, 1000), (GREY, 3)),
+    "projected_gan": Tiny(projected_gan, {"filters": 2, "projected": 4}, (GREY,), (GREY,)),
     "mode_collapse": Tiny(mode_collapse, {"units": 8}, (1000,), ((2,),)),
     "stacked_mnist": Tiny(stacked_mnist, {"filters": 2, "latent_dim": 4}, (COLOUR,), (COLOUR,)),
-    "pix2pix": Tiny(pix2pix, {"filters": 2}, (GREY, COLOUR), (GREY, COLOUR)),
+    "pix2pix": Tiny(pix2pix, {"filters": 2}, (GREY, COLOUR, 1000), (GREY, COLOUR)),
     "style_transfer": Tiny(style_transfer, {"filters": 2, "blocks": 1}, (GREY, 1000), (GREY, GREY)),
     "simgan": Tiny(simgan, {"filters": 2}, (GREY,), (GREY, GREY)),
 }
@@ -75,6 +77,7 @@ def options(folder):
         "wgan": ("--data", folder / "images.npz", "--batch-size", 8, "--critic-steps", 4, "--filters", 2),
         "cgan": (*data, "--filters", 2),
         "r3gan": (*data, "--filters", 4),
+        "projected_gan": (*data, "--filters", 2, "--projected", 4),
         "mode_collapse": ("--units", 8, "--batch-size", 32),
         "stacked_mnist": ("--data", folder / "images.npz", "--filters", 2, "--batch-size", 32),
         "pix2pix": (

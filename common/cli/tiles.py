@@ -20,7 +20,7 @@ TILE = 500_000  # pixels of a tile with its margin, if the margin leaves so litt
 # Layers that look at a neighbourhood, or at each pixel alone.
 LOCAL = (
     *(layers.Conv2D, layers.Conv2DTranspose, layers.Concatenate, layers.Add, layers.InputLayer),
-    *(layers.ReLU, layers.LeakyReLU, layers.Activation, layers.Dropout),
+    *(layers.UpSampling2D, layers.ReLU, layers.LeakyReLU, layers.Activation, layers.Dropout),
 )
 
 
@@ -48,6 +48,9 @@ def reach_of(generator):
         elif isinstance(layer, layers.Conv2DTranspose):
             reach += math.ceil(layer.kernel_size[0] / layer.strides[0]) * stride
             stride //= layer.strides[0]
+        elif isinstance(layer, layers.UpSampling2D):
+            reach += stride
+            stride //= layer.size[0]
     return reach
 
 

@@ -24,6 +24,7 @@ ORDER = [
     "wgan",
     "cgan",
     "r3gan",
+    "projected_gan",
     "mode_collapse",
     "stacked_mnist",
     "pix2pix",

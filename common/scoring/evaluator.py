@@ -246,19 +246,22 @@ def score_generator(evaluator, latents, sample, count, seed, weights):
     return evaluator(count, draw, weights, latents.labels(count))
 
 
-def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
-    """Returns the Fréchet distances of several sets of images to real ones, if computable, and their protocol.
+def distances(real, kinds, data, extractor, is_embedded, seed=0):
+    """Returns the distances of several sets of images to real ones, if computable, and their protocol.
+
+    Of few images the Fréchet distance is too large, more so the fewer there are; the kernel distance is unbiased.
 
     Args:
         real: uint8 array of images.
-        kinds: dictionary from names to uint8 arrays of images, of equal length.
+        kinds: dictionary from the endings of the names of scores to uint8 arrays of images, such as
+            `{"": translated, " of the mean target": mean}`.
         data: string, description of the real images.
         extractor: string, see `extractors.load`; None for the default one, whose errors are printed, not raised.
         is_embedded: bool, whether the real images are the embedded garments.
         seed: integer, for the protocol.
 
     Returns:
-        dictionary from names to floats, empty if they cannot be computed; and a `Protocol`.
+        dictionary of floats with `frechet` and `kernel` of each set, empty if they cannot be computed; a `Protocol`.
     """
     count = min(map(len, kinds.values()))
     try:
@@ -272,11 +275,12 @@ def frechet_distances(real, kinds, data, extractor, is_embedded, seed=0):
     except InputError as error:
         if extractor:
             raise
-        print(f"Without Fréchet distance: {error}")
+        print(f"Without Fréchet and kernel distance: {error}")
         return {}, Protocol("none", "", data, "test", len(real), count, "none", "[-1, 1]", seed, "raw")
     scores = {name: evaluator(count, lambda rows, each=each: each[rows], "raw") for name, each in kinds.items()}
     *_, last = scores.values()
-    return {name: each.values["frechet"] for name, each in scores.items()}, last.protocol
+    values = {f"{name}{of}": each.values[name] for name in ("frechet", "kernel") for of, each in scores.items()}
+    return values, last.protocol
 
 
 def perceptual_scores(pairs):

@@ -13,6 +13,8 @@ from common.base.pictures import scale, side_by_side
 from data_prep import images, pairs
 from data_prep.batches import Batches, first
 
+DEFAULT_SIZE = "64"  # pixels of real pairs
+
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions(pairs.PairOptions):
@@ -21,19 +23,30 @@ class SourceOptions(pairs.PairOptions):
     dataset: Literal["garments", "facades"] = "garments"
     """the embedded garments, from their edges; or facades, downloaded when needed"""
     size: Annotated[str | None, tyro.conf.arg(metavar="N|WIDTHxHEIGHT")] = None
-    """resize each image to this size in pixels; by default 28 for garments, else 256"""
+    """resize each image to this size in pixels; by default 28 for garments, else 64"""
     task: Literal["pairs", "edges", "colorize"] = "pairs"
     """what --data contains: pairs, or single images, whose edges or grey version become the sources"""
     direction: Literal["a2b", "b2a"] = "a2b"
     """from the left (or first) image of a pair to the right (or second) one, or back"""
+    augment: tuple[Literal["none", "flip", "crop", "rotate", "colour", "noise"], ...] | None = None
+    """random changes, the same for both images of a pair, or none; by default flip and crop, but none for garments and
+    flip for edges"""
 
     @property
     def is_derived(self):
         """Whether the sources are computed from single images."""
         return self.task != "pairs" or (self.data is None and self.dataset == "garments")
 
+    def augmentation(self):
+        """Returns the `augment` of `Batches` for `--augment`; the default is the paper's jitter where it fits."""
+        default = ("flip", "crop")
+        if self.is_derived and self.task != "colorize":
+            default = () if self.data is None else ("flip",)  # a resized edge is not as sharp as one that was found
+        return images.composed(images.chosen_changes(self.augment, default))
+
     def check_given(self, given):
         """Refuses options that have no effect beside the others, or lack one."""
+        images.chosen_changes(self.augment, ())
         if self.data is None:
             if self.data_b:
                 raise InputError("--data-b is the second of two folders; name the first one, of domain A, with --data.")
@@ -98,14 +111,14 @@ def load_sides(options, split):
     if options.is_derived:
         both = derived(options, split)
     else:
-        loaded = pairs.load(dataclasses.replace(options, size=options.size or "256"), split, hold_out=True)
+        loaded = pairs.load(dataclasses.replace(options, size=options.size or DEFAULT_SIZE), split, hold_out=True)
         both = loaded.a, loaded.b
     return Sides(*(reversed(both) if options.direction == "b2a" else both))
 
 
 def derived(options, split):
     """Returns the sources computed from single images, and these images as the targets."""
-    default = None if options.data is None else "256"
+    default = None if options.data is None else DEFAULT_SIZE
     single = images.ImageOptions(
         data=options.data,
         size=options.size or default,

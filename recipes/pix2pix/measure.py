@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from common import backend
 from common.base.arguments import parse
@@ -11,10 +12,11 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
-from common.scoring.evaluator import Scores, frechet_distances, perceptual_scores
+from common.scoring.evaluator import Scores, distances, perceptual_scores
 from common.scoring.metrics import target_scores
 from common.training.generator_check import refuse_no_translator, refuse_other_channels, refuse_other_inputs
 from common.training.trained_run import open_run
+from data_prep import decode
 
 from . import data
 
@@ -27,7 +29,10 @@ class EvaluateOptions(MeasureOptions):
 
 
 def measure(name, arguments):
-    """Scores the translations of the held-out pairs, and the mean training target as a baseline."""
+    """Scores the translations of the held-out pairs.
+
+    Baselines: the mean training target, and the target of the training pair with the nearest source.
+    """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", measure.__doc__, {"evaluate": EvaluateOptions}, arguments)
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
     folder, generator, pairs = open_run(name, options.run_folder, data.SourceOptions)
@@ -36,24 +41,44 @@ def measure(name, arguments):
     refuse_other_inputs(generator, source)
     refuse_other_channels(generator, real.shape[-1])
     translated = unscale(draw_samples(generator, scale(source), batch_size=16, training=True))
-    mean = np.broadcast_to(mean_target(pairs), real.shape)
-    values = {
-        **target_scores(translated, real),
-        **{f"{key} of the mean target": value for key, value in target_scores(mean, real).items()},
-    }
+    kinds = {"": translated, **baselines(pairs, source)}
+    values = {f"{key}{of}": value for of, kind in kinds.items() for key, value in target_scores(kind, real).items()}
     described, is_embedded = str(pairs.data or pairs.dataset), pairs.data is None and pairs.dataset == "garments"
     if not is_embedded:
-        values |= perceptual_scores({"perceptual": (translated, real), "perceptual of the mean target": (mean, real)})
-    distances, protocol = frechet_distances(
-        real, {"frechet": translated}, described, options.extractor, is_embedded, options.seed
-    )
-    scores = Scores({**values, **distances}, protocol)
+        values |= perceptual_scores({f"perceptual{of}": (kind, real) for of, kind in kinds.items()})
+    found, protocol = distances(real, kinds, described, options.extractor, is_embedded, options.seed)
+    scores = Scores({**values, **found}, protocol)
     report_scores(scores, folder, f"{name}, {shown(folder)}, {len(real)} held-out pairs")
 
 
-def mean_target(pairs):
+def baselines(pairs, source):
+    """Returns what needs no network, by the endings of the names of its scores, as uint8 arrays of images.
+
+    Args:
+        pairs: `data.SourceOptions`.
+        source: uint8 array `(count, height, width, channels)`, the held-out sources.
+    """
+    training = data.load_sides(pairs, "train")
+    mean = np.broadcast_to(mean_target(training.target), (len(source), *training.target.shape[1:]))
+    return {" of the mean target": mean, " of the nearest pair": training.target[nearest(source, training.source)]}
+
+
+def mean_target(targets):
     """Returns the mean of the training targets, the best constant prediction, as a uint8 image."""
-    target = data.load_sides(pairs, "train").target
-    chunks = np.array_split(np.arange(len(target)), max(1, len(target) // 100))
-    total = sum(target[chunk].sum(axis=0, dtype=np.float64) for chunk in chunks)
-    return np.rint(total / len(target)).astype(np.uint8)
+    total = sum(targets[rows].sum(axis=0, dtype=np.float64) for rows in chunks(targets))
+    return np.rint(total / len(targets)).astype(np.uint8)
+
+
+def nearest(images, others):
+    """Returns the indices of the nearest of the others for each image, in pixels, reduced to at most 32×32."""
+    wanted, known = (np.concatenate([thumbnails(side[rows]) for rows in chunks(side)]) for side in (images, others))
+    return np.concatenate([cdist(wanted[rows], known).argmin(axis=1) for rows in chunks(wanted)])
+
+
+def thumbnails(images):
+    size = min(32, *images.shape[1:3])
+    return np.stack([decode.resize(image, (size, size), "stretch").ravel() for image in images]).astype(np.float32)
+
+
+def chunks(images, size=100):
+    return np.array_split(np.arange(len(images)), -(-len(images) // size))

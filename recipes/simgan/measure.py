@@ -2,7 +2,7 @@
 
 (a) A network is trained on raw simulated images and tested on real ones; another one is trained on refined images.
 (b) The labels of the simulator are predicted from raw and from refined images, to check that refinement keeps them.
-(c) The Fréchet distance to the real images.
+(c) The Fréchet and the kernel distance to the real images.
 (d) A two-sample test: the accuracy of a fresh classifier of refined against real images; 50% if they are alike.
 """
 
@@ -19,7 +19,7 @@ from common.base.pictures import scale, unscale
 from common.base.ranges import Count
 from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
-from common.scoring.evaluator import Scores, frechet_distances
+from common.scoring.evaluator import Scores, distances
 from common.scoring.metrics import mean_difference
 from common.training.generator_check import refuse_no_translator, refuse_other_inputs
 from common.training.trained_run import open_run
@@ -67,10 +67,10 @@ def evaluate(name, arguments):
             if len(numbers) > 1:
                 values[f"{key}, {kind}, deviation"] = statistics.stdev(numbers)
     described = str(simulation.real or "garments")
-    kinds = {f"Fréchet distance, {kind}": each.test for kind, each in (("raw", raw), ("refined", refined))}
-    distances, protocol = frechet_distances(real.test, kinds, described, options.extractor, simulation.is_embedded)
+    kinds = {", raw": raw.test, ", refined": refined.test}
+    found, protocol = distances(real.test, kinds, described, options.extractor, simulation.is_embedded)
     head = f"{name}, {shown(folder)}, {len(raw.test)} simulated and {len(real.test)} real held-out images"
-    report_scores(Scores({**values, **distances}, protocol), folder, head)
+    report_scores(Scores({**values, **found}, protocol), folder, head)
 
 
 # Networks for scores --------------------------------------------------------------------------------------------------

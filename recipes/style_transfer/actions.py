@@ -12,7 +12,7 @@ from common.base.ranges import Count
 from common.cli import apply
 from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
-from common.scoring.evaluator import Scores, frechet_distances, perceptual_scores
+from common.scoring.evaluator import Scores, distances, perceptual_scores
 from common.scoring.metrics import mean_difference, target_scores
 from common.training.generator_check import other_generator, refuse_other_inputs
 from common.training.trained_run import open_run
@@ -70,8 +70,12 @@ def evaluate(name, arguments):
     else:
         values |= perceptual_scores({"perceptual distance to the photos": (fake_b, a)})
     described = str(domains.paintings or domains.dataset)
-    distances, protocol = frechet_distances(b, {"frechet": fake_b}, described, options.extractor, domains.is_embedded)
-    result = Scores({**values, **distances}, protocol)
+    kinds = {"": fake_b}
+    if not domains.is_embedded:
+        paintings = first(data.load_domains(domains, "train").b, len(a))
+        kinds |= {" of the photos": a, " of training paintings": paintings}
+    found, protocol = distances(b, kinds, described, options.extractor, domains.is_embedded)
+    result = Scores({**values, **found}, protocol)
     report_scores(result, folder, f"{name}, {shown(folder)}, {len(a)} photos and {len(b)} paintings")
 
 

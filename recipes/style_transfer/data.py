@@ -47,8 +47,7 @@ class DomainOptions:
             refuse_ignored(given, "dataset", "with --photos and --paintings")
         if self.is_embedded and self.size is None:
             refuse_ignored(given, "fit", "without --size, since the images keep their size")
-        if "none" in (self.augment or ()) and len(self.augment) > 1:
-            raise InputError(f"--augment none goes with no other change, but is {' '.join(self.augment)}; choose.")
+        images.chosen_changes(self.augment, ())
 
     @property
     def is_embedded(self):
@@ -62,9 +61,7 @@ class DomainOptions:
     @property
     def changes(self):
         """`--augment`, or its default: none for drawings, whose hatching has a fixed place and direction."""
-        if self.augment is None:
-            return () if self.is_embedded else ("flip", "crop")
-        return () if self.augment == ("none",) else self.augment
+        return images.chosen_changes(self.augment, () if self.is_embedded else ("flip", "crop"))
 
 
 class Domains(NamedTuple):

@@ -16,9 +16,9 @@ from common.cli.main import main
 from common.diff_augment import LittleDataOptions
 from common.gan import GAN
 from common.image_pool import ImagePool
-from common.layers import instance_norm, patch_downsamplings, patch_logits, reflection_pad, residual_block
+from common.layers import instance_norm, patch_logits, reflection_pad, residual_block, upsampling_convolution
 from common.losses import LeastSquares, l1_distance
-from common.networks import Discriminator, Generator, num_downsamplings
+from common.networks import Discriminator, Generator
 from common.schedules import ConstantThenLinear
 from common.training.length import Length
 from common.training.run import first_side_by_side
@@ -44,27 +44,27 @@ class Config:
 
 
 class ResidualGenerator(Generator):
-    """Images to images of the same size, through residual blocks at a quarter of it (appendix 7.2)."""
+    """Images to images of the same size, through residual blocks at a quarter of it, with one skip connection."""
 
     def network(self, images, filters, blocks):
         x = layers.Conv2D(filters, 7, use_bias=False)(reflection_pad(images, 3))
-        x = layers.ReLU()(instance_norm()(x))
+        x = fine = layers.ReLU()(instance_norm()(x))
         for factor in (2, 4):
             x = layers.Conv2D(filters * factor, 3, strides=2, padding="same", use_bias=False)(x)
             x = layers.ReLU()(instance_norm()(x))
         for _ in range(blocks):
             x = residual_block(x)
         for factor in (2, 1):
-            x = layers.Conv2DTranspose(filters * factor, 4, strides=2, padding="same", use_bias=False)(x)
-            x = layers.ReLU()(instance_norm()(x))
-        return layers.Conv2D(images.shape[-1], 7, activation="tanh")(reflection_pad(x, 3))
+            x = layers.ReLU()(instance_norm()(upsampling_convolution(x, filters * factor)))
+        x = reflection_pad(layers.Concatenate()([x, fine]), 3)
+        return layers.Conv2D(images.shape[-1], 7, activation="tanh")(x)
 
 
 class PatchDiscriminator(Discriminator):
     """Images of one domain, real or translated, to a map of logits, one for each patch."""
 
     def network(self, images, filters):
-        return patch_logits(images, filters, patch_downsamplings(num_downsamplings(*images.shape[1:3])))
+        return patch_logits(images, filters)
 
 
 def in_parallel(name, *networks):
