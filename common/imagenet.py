@@ -124,9 +124,7 @@ def network(image_shape, version=LITE0):
         x = layers.Identity(name=f"stage_{number}", dtype="float32")(x)
     x = Relu6()(Conv(1280, 1)(x))
     x = layers.GlobalAveragePooling2D(name="pooled", dtype="float32")(x)
-    model = keras.Model(
-        images, layers.Dense(1000, dtype="float32")(x), name=version.package.removesuffix("_pytorch_model")
-    )
+    model = keras.Model(images, layers.Dense(1000, dtype="float32")(x), name=version.name)
     model.set_weights(weights(version))
     return model
 

@@ -94,10 +94,10 @@ def test_the_gradient_runs_through_the_division():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3), (128, 128, 3)])
-def test_networks_for_images_of_any_size(shape):
+@pytest.mark.parametrize(("shape", "filters"), [((28, 28, 1), 1), ((32, 48, 3), 4), ((128, 128, 3), 4)])
+def test_networks_for_images_of_any_size(shape, filters):
     assert GatedGenerator(LATENT_DIM, image_shape=shape, filters=2).output_shape == (None, *shape)
-    discriminator = ProjectedDiscriminator(shape, filters=4)
+    discriminator = ProjectedDiscriminator(shape, filters=filters)
     assert len(discriminator.outputs) == 6
     assert all(min(output.shape[1:3]) == 1 for output in discriminator.outputs)
 

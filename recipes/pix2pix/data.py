@@ -46,7 +46,7 @@ class SourceOptions(pairs.PairOptions):
 
     def check_given(self, given):
         """Refuses options that have no effect beside the others, or lack one."""
-        images.chosen_changes(self.augment, ())
+        self.augmentation()  # refuses none among others
         if self.data is None:
             if self.data_b:
                 raise InputError("--data-b is the second of two folders; name the first one, of domain A, with --data.")

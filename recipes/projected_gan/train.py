@@ -70,7 +70,7 @@ class ProjectedDiscriminator(Discriminator):
 
     def network(self, images, filters):
         of_features = [head(features, filters) for features in projections(images, filters)]
-        return [head(images, filters // 2), *of_features]  # the features alone hardly see colour
+        return [head(images, max(1, filters // 2)), *of_features]  # the features alone hardly see colour
 
 
 def head(x, filters):

@@ -47,7 +47,7 @@ class DomainOptions:
             refuse_ignored(given, "dataset", "with --photos and --paintings")
         if self.is_embedded and self.size is None:
             refuse_ignored(given, "fit", "without --size, since the images keep their size")
-        images.chosen_changes(self.augment, ())
+        images.chosen_changes(self.augment, ())  # refuses none among others
 
     @property
     def is_embedded(self):
