@@ -151,20 +151,21 @@ def upsample(x, image_shape, filters):
     return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)
 
 
-def downsample(images, filters, batch_norm=True):
+def downsample(images, filters, batch_norm=True, convolution=layers.Conv2D):
     """Returns feature vectors of images, by the layers of the recipe dcgan; the mirror image of `upsample`.
 
     Args:
         images: symbolic tensor `(batch, height, width, channels)`.
         filters: integer, of the layer next to the image.
         batch_norm: bool; False with a gradient penalty, since with batch norm the gradient at one image depends on the
-            other images of the batch.
+            other images of the batch, and with spectral norm, whose bound it would undo.
+        convolution: class of the layers, for example `common.layers.SpectralConv2D`.
     """
-    x = layers.Conv2D(filters, 4, strides=2, padding="same")(images)
+    x = convolution(filters, 4, strides=2, padding="same")(images)
     x = layers.LeakyReLU(0.2)(x)
     for _ in range(num_downsamplings(*images.shape[1:3]) - 1):
         filters *= 2
-        x = layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=not batch_norm)(x)
+        x = convolution(filters, 4, strides=2, padding="same", use_bias=not batch_norm)(x)
         if batch_norm:
             x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(0.2)(x)

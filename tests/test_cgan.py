@@ -16,9 +16,9 @@ from recipes.cgan.train import Config, build
 from tests.conftest import values
 
 
-def tiny(condition="projection"):
+def tiny(condition="projection", **options):
     backend.set_random_seed(0)
-    config = Config(filters=2, latent_dim=5, embedding_dim=4, condition=condition, learning_rate=1e-2)
+    config = Config(filters=2, latent_dim=5, embedding_dim=4, condition=condition, learning_rate=1e-2, **options)
     return build(config, (28, 28, 1), class_count=3)
 
 
@@ -36,6 +36,20 @@ def test_the_logit_depends_on_the_class(condition, real):
     others = keras.ops.convert_to_numpy(gan.judge((images, (labels + 1) % 3)))
     assert logits.shape == (12, 1)
     assert np.abs(logits - others).min() > 1e-6
+
+
+def test_spectral_norm_bounds_the_convolutions(real):
+    gan = tiny(spectral_norm=True)
+    gan.train_on_batch(*real)
+    found = {type(layer).__name__: layer for layer in gan.discriminator.layers}
+    assert "SpectralConv2D" in found
+    assert not {"Conv2D", "BatchNormalization"} & set(found)
+    layer = found["SpectralConv2D"]
+    layer.kernel.assign(100 * layer.kernel)
+    before = keras.ops.convert_to_numpy(gan.judge(real))
+    layer.kernel.assign(100 * layer.kernel)
+    after = keras.ops.convert_to_numpy(gan.judge(real))  # and another step of power iteration
+    assert np.allclose(after, before, rtol=0.1, atol=1e-3)
 
 
 def test_fakes_have_the_labels_of_the_real_images(real):

@@ -172,6 +172,21 @@ def test_scores_rank_good_and_bad_samples(garments, test_images):
     assert scores["noise"]["recall"] < 0.05 < 0.7 < scores["test"]["recall"]
 
 
+@pytest.mark.once
+def test_samples_of_wrong_classes_score_worse(garments, test_images):
+    """By the share that the extractor recognizes, or, of classes it does not know, by their kernel distances."""
+    shown, labels = test_images.images, test_images.labels
+    wrong = (labels + 1) % 10
+    for names, kind, better in ((test_images.class_names, "accuracy", 1), (tuple("abcdefghij"), "kernel of c", -1)):
+        evaluator = Evaluator(garments, shown[:500], "fashion_mnist", "test", labels=labels[:500], class_names=names)
+        scores = [
+            evaluator(500, lambda rows: shown[500:][rows], "files", wanted[500:1000]).values
+            for wanted in (labels, wrong)
+        ]
+        assert better * scores[0][kind] > better * scores[1][kind] + 0.5
+        assert len([name for name in scores[0] if name.endswith(tuple(f" of {name}" for name in names))]) == 10
+
+
 def test_a_model_file_is_an_extractor(tmp_path, test_images):
     inputs = keras.Input((8, 8, 3))
     keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)).save(tmp_path / "mean.keras")

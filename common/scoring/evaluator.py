@@ -115,13 +115,13 @@ class Evaluator:
         data: string, description of the images.
         split: string, of the data.
         seed: integer, of the subsets.
-        labels: integer array, the classes of the images in the numbering of the extractor, for conditional generators;
-            or None.
+        labels: integer array, the classes of the images, for conditional generators; or None.
+        class_names: tuple of strings, the names of these classes.
     """
 
     as_compared = staticmethod(unscale)  # a generator's samples as what is compared; images unless overridden
 
-    def __init__(self, extractor, real, data, split, seed=0, labels=None):
+    def __init__(self, extractor, real, data, split, seed=0, labels=None, class_names=()):
         if len(real) < FEWEST:
             advice = "hold out more with --validation" if split == "validation" else "add images"
             raise InputError(
@@ -131,6 +131,7 @@ class Evaluator:
         self.extractor = extractor
         self.real = self._features(len(real), lambda rows: real[rows])
         self.labels = labels
+        self.class_names = class_names
         self.facts = {"data": data, "split": split, "seed": seed}
 
     def __call__(self, count, draw, generator, wanted=None):
@@ -152,7 +153,7 @@ class Evaluator:
         values.update(metrics.manifold_scores(real.features[:same], fake.features[:same]))
         if self.extractor.has_classes:
             values.update(metrics.class_scores(real.labels, fake.labels, self.extractor.class_count))
-        if wanted is not None and self.labels is not None and self.extractor.has_classes:
+        if wanted is not None and self.labels is not None:
             values.update(self._by_class(fake, wanted))
         protocol = Protocol(
             extractor=self.extractor.name,
@@ -167,13 +168,21 @@ class Evaluator:
         return Scores(values, protocol)
 
     def _by_class(self, fake, wanted):
-        """Returns the share of samples of the requested class, and the Fréchet distance of each class."""
-        values = {"accuracy": float((fake.labels == wanted).mean())}
+        """Returns the scores of each class: how far its samples are from its images.
+
+        If the extractor knows the classes: the share of samples of the requested one, and Fréchet distances. Otherwise
+        kernel distances, since a class may have fewer images than there are features.
+        """
+        known = self.class_names == self.extractor.class_names
+        values = {"accuracy": float((fake.labels == wanted).mean())} if known else {}
         for label in np.unique(wanted):
             of_real, of_fake = self.labels[self.real.rows] == label, wanted[fake.rows] == label
             if min(of_real.sum(), of_fake.sum()) > 1:
-                distance = metrics.frechet_distance(self.real.features[of_real], fake.features[of_fake])
-                values[f"frechet of {self.extractor.name_of(label)}"] = distance
+                parts, name = (self.real.features[of_real], fake.features[of_fake]), self.class_names[label]
+                if known:
+                    values[f"frechet of {name}"] = metrics.frechet_distance(*parts)
+                else:
+                    values[f"kernel of {name}"], _ = metrics.kernel_distance(*parts, subsets=10)
         return values
 
     def _features(self, count, images):
@@ -210,8 +219,7 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
-    labels = found.labels if found.class_names == extractor.class_names else None
-    return Evaluator(extractor, found.images, described, part, seed, labels)
+    return Evaluator(extractor, found.images, described, part, seed, found.labels, found.class_names)
 
 
 def evaluator_in_training(config, extractor):

@@ -66,10 +66,6 @@ class Extractor:
         # Not `predict`: in training on several devices, each of them would compute the same.
         self._model = backend.inference(lambda images: found(images, training=False))
 
-    def name_of(self, label):
-        """Returns the name of a class, or its number if the classes have no names."""
-        return self.class_names[label] if self.class_names else str(label)
-
     def __call__(self, images):
         """Returns features `(count, dimensions)` as float64, and classes `(count,)` or None.
 

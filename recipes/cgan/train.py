@@ -16,7 +16,8 @@ from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.diff_augment import LittleDataOptions
 from common.gan import GAN, count_of
-from common.losses import NonSaturating
+from common.layers import SpectralConv2D
+from common.losses import Hinge, NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
 from common.training.length import Length
 from data_prep.images import ImageOptions
@@ -32,6 +33,7 @@ class Config:
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     condition: Literal["projection", "concatenation"] = "projection"  # how the discriminator receives the label
+    spectral_norm: bool = False  # whether spectral norm bounds the discriminator, instead of batch norm; hinge loss
     embedding_dim: Width = 50  # length of the vector that a label is embedded in
     filters: Width = 32  # of the layer next to the image; doubled with every downsampling
     latent_dim: Width = 100  # length of a latent vector
@@ -54,12 +56,13 @@ class ConditionalGenerator(Generator):
 class ConditionalDiscriminator(Discriminator):
     """Images and labels to one logit: is the image real, and does it show this class?"""
 
-    def network(self, inputs, filters, class_count, condition):
+    def network(self, inputs, filters, class_count, condition, spectral_norm):
         images, labels = inputs
         if condition == "concatenation":  # Mirza and Osindero, 2014: the embedded label is one more channel
             plane = layers.Embedding(class_count, images.shape[1] * images.shape[2])(labels)
             images = layers.Concatenate()([images, layers.Reshape((*images.shape[1:3], 1))(plane)])
-        features = downsample(images, filters)
+        convolution = SpectralConv2D if spectral_norm else layers.Conv2D
+        features = downsample(images, filters, batch_norm=not spectral_norm, convolution=convolution)
         logits = layers.Dense(1)(features)
         if condition == "projection":  # equation 3: the inner product of embedded label and features is added
             embedded = layers.Embedding(class_count, features.shape[1])(labels)
@@ -94,11 +97,15 @@ def build(config, image_shape, class_count):
         embedding_dim=config.embedding_dim,
     )
     discriminator = ConditionalDiscriminator(
-        (images, labels), filters=config.filters, class_count=class_count, condition=config.condition
+        (images, labels),
+        filters=config.filters,
+        class_count=class_count,
+        condition=config.condition,
+        spectral_norm=config.spectral_norm,
     )
     gan = ConditionalGAN(generator, discriminator, seed=config.seed, augmentation=config.little_data.augmentation())
     gan.compile(
-        loss=NonSaturating(),
+        loss=Hinge() if config.spectral_norm else NonSaturating(),
         generator_optimizer=keras.optimizers.Adam(
             config.learning_rate, beta_1=0.5, use_ema=True, ema_momentum=config.ema
         ),
