@@ -177,6 +177,13 @@ MISTAKES = (
         "tests/test_projected_gan.py::test_a_step_trains_the_heads_and_keeps_their_vectors",
     ),
     Mistake(
+        "projected maps of different scales",
+        "recipes/projected_gan/features.py",
+        "return [layers.GroupNormalization(1, center=False, scale=False)(x) for x in reversed(mixed)]",
+        "return mixed[::-1]",
+        "tests/test_projected_gan.py::test_all_maps_have_the_same_scale",
+    ),
+    Mistake(
         "spectral norm through which no gradient runs",
         "common/layers.py",
         "norm = ops.sum(ops.matmul(before, self.matrix()) * after)",

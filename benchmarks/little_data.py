@@ -40,6 +40,7 @@ from common.base.pictures import scale, unscale
 from common.diff_augment import LittleDataOptions
 from common.scoring import extractors, metrics
 from common.training import checkpoint
+from common.training.length import Length
 from data_prep import balance, images
 from data_prep.batches import Batches
 
@@ -82,7 +83,7 @@ def main():
 
 def parsed():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--recipe", choices=["dcgan", "vanilla", "wgan"], default="dcgan")
+    parser.add_argument("--recipe", choices=["dcgan", "vanilla", "wgan", "r3gan", "projected_gan"], default="dcgan")
     parser.add_argument("--shares", type=float, nargs="+", default=[1, 0.2, 0.1, 0.05, 0.01])
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -127,14 +128,16 @@ def compare(options):
 
 
 def training_of(options, found, method, share, seed):
-    config = config_of(options.recipe, found, method, seed)
+    config = config_of(options, found, method, seed)
     checksum = f"{zlib.crc32(repr(config).encode()):08x}"
     return Training(options.recipe, method, share, seed, options.every, str(options.data or found.dataset), checksum)
 
 
-def config_of(recipe, found, method, seed):
-    module = importlib.import_module(f"recipes.{recipe}.train")
-    return module.Config(images=found, little_data=METHODS[method], seed=seed)
+def config_of(options, found, method, seed):
+    config = importlib.import_module(f"recipes.{options.recipe}.train").Config
+    # The schedules of r3gan take the whole length; the others may be continued with a larger one.
+    length = {"length": Length(steps=options.steps)} if options.recipe == "r3gan" else {}
+    return config(images=found, little_data=METHODS[method], seed=seed, **length)
 
 
 # Training -------------------------------------------------------------------------------------------------------------
@@ -161,9 +164,9 @@ def measure(training, options, found, train, judge):
     if len(read(options.folder / "scores.jsonl").get(training, {})) >= points:
         return
     chosen = train.images[rows_of(train.labels, training.share)]
-    config = config_of(training.recipe, found, training.method, training.seed)
+    config = config_of(options, found, training.method, training.seed)
     backend.set_random_seed(training.seed)
-    gan = importlib.import_module(f"recipes.{training.recipe}.train").build(config, chosen.shape[1:])
+    gan = built(training.recipe, config, chosen.shape[1:])
     batch_size = config.batch_size * gan.discriminator_steps
     order = Repeated(len(chosen), batch_size * training.every)
     batches = Batches(chosen, batch_size, training.seed, order=order)
@@ -183,6 +186,13 @@ def measure(training, options, found, train, judge):
     del gan
     keras.backend.clear_session()
     gc.collect()
+
+
+def built(recipe, config, image_shape):
+    build = importlib.import_module(f"recipes.{recipe}.train").build
+    if recipe == "r3gan":
+        return build(config, image_shape, class_count=0, steps=config.length.steps)
+    return build(config, image_shape)
 
 
 def rows_of(labels, share):

@@ -55,6 +55,18 @@ def test_each_map_has_seen_the_smaller_ones(monkeypatch):
     assert not np.allclose(first, second, rtol=1e-3)
 
 
+def test_all_maps_have_the_same_scale():
+    """Or else the heads of the small maps, whose features are large, have losses beside which the others do not count."""
+    backend.set_random_seed(0)
+    x = keras.Input((32, 32, 3))
+    drawing = np.ones((2, 32, 32, 3), "float32")
+    drawing[:, 8:24, 12:20] = (0.9, -0.8, 0.1)
+    for found in keras.Model(x, projections(x, 4))(drawing):
+        flat = ops.convert_to_numpy(found).reshape(2, -1)
+        assert np.allclose(flat.mean(axis=1), 0, atol=1e-4)
+        assert np.allclose(flat.std(axis=1), 1, atol=0.05)
+
+
 # Spectral norm --------------------------------------------------------------------------------------------------------
 
 

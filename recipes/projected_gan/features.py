@@ -41,6 +41,8 @@ class ImageNetFeatures(layers.Layer):
 def projections(images, filters):
     """Returns five feature maps of images, from large to small, each mixed at random with the smaller ones.
 
+    Each map of each image has mean 0 and variance 1, so that the bound of spectral norm means the same for all of them.
+
     A frozen network attends to few of its features, and D would look only at these: random convolutions, frozen too,
     spread them over all channels, and from the smallest map upward over all resolutions (sections 3.2 and 3.3).
 
@@ -59,7 +61,7 @@ def projections(images, filters):
             x = layers.Add()([x, random_convolution(enlarged(mixed[-1], x.shape[1:3]), width, 1)])
             x = random_convolution(x, width, 3)
         mixed.append(x)
-    return mixed[::-1]
+    return [layers.GroupNormalization(1, center=False, scale=False)(x) for x in reversed(mixed)]
 
 
 def random_convolution(x, filters, size):

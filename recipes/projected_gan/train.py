@@ -31,7 +31,7 @@ LATENT_DIM = 64  # length of a latent vector
 class Config:
     images: ImageOptions = ImageOptions()  # the training images
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
-    length: Length = Length(steps=4_000)  # of the training
+    length: Length = Length(steps=3_000)  # of the training
     batch_size: Count = 32  # images in a step
     learning_rate: Rate = 5e-4  # of both networks
     filters: Width = 16  # of G next to the image; doubled with every downsampling, up to 256
@@ -70,13 +70,14 @@ class ProjectedDiscriminator(Discriminator):
 
     def network(self, images, filters):
         of_features = [head(features, filters) for features in projections(images, filters)]
-        return [head(images, max(1, filters // 2)), *of_features]  # the features alone hardly see colour
+        # The features alone hardly see colour. Batch norm lets D see the other images: are all of them of one colour?
+        return [head(images, max(1, filters // 2), batch_norm=True), *of_features]
 
 
-def head(x, filters):
+def head(x, filters, batch_norm=False):
     while min(x.shape[1:3]) > 4:
-        x = SpectralConv2D(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x))
+        x = SpectralConv2D(filters, 4, strides=2, padding="same", use_bias=not batch_norm)(x)
+        x = layers.LeakyReLU(0.2)(layers.BatchNormalization(momentum=0.9)(x) if batch_norm else x)
         filters = min(2 * filters, 256)
     return SpectralConv2D(1, min(4, *x.shape[1:3]), use_bias=False)(x)
 
