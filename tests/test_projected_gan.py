@@ -56,7 +56,7 @@ def test_each_map_has_seen_the_smaller_ones(monkeypatch):
 
 
 def test_all_maps_have_the_same_scale():
-    """Or else the heads of the small maps, whose features are large, have losses beside which the others do not count."""
+    """Or else the losses of the small maps, whose features are large, drown the others."""
     backend.set_random_seed(0)
     x = keras.Input((32, 32, 3))
     drawing = np.ones((2, 32, 32, 3), "float32")
