@@ -191,6 +191,20 @@ MISTAKES = (
         "tests/test_projected_gan.py::test_the_gradient_runs_through_the_division",
     ),
     Mistake(
+        "a KL divergence of the wrong sign",
+        "recipes/vae/train.py",
+        "return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2",
+        "return (1 + log_variance - ops.square(mean) - ops.exp(log_variance)) / 2",
+        "tests/test_vae.py::test_kl_divergence_is_that_of_two_normal_distributions",
+    ),
+    Mistake(
+        "a reconstruction term that is a mean over the pixels",
+        "recipes/vae/train.py",
+        "return ops.sum(squares / (2 * sigma**2)",
+        "return ops.mean(squares / (2 * sigma**2)",
+        "tests/test_vae.py::test_reconstruction_is_a_log_likelihood_summed_over_the_pixels",
+    ),
+    Mistake(
         "SimGAN without an adversarial loss",
         "recipes/simgan/train.py",
         '{**super().generator_loss(real, fake), "regularization": change}',

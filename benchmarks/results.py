@@ -113,7 +113,7 @@ def read_card(text):
     >>> read_card("| recall | 0.820 ± 0.020 |")
     {'recall': (0.82, 0.02)}
     """
-    rows = re.findall(r"^\| (.+?) \| ([\d.]+)(?: ± ([\d.]+))? \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| (.+?) \| (-?[\d.]+)(?: ± ([\d.]+))? \|$", text, re.MULTILINE)
     return {name: (float(mean), float(deviation or 0)) for name, mean, deviation in rows}
 
 

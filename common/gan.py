@@ -37,7 +37,8 @@ class GAN(SavableModel):
 
     Args:
         generator: a `Generator`, or any built `keras.Model`.
-        discriminator: a `Discriminator`, or any built `keras.Model` that gives logits.
+        discriminator: a `Discriminator`, or any built `keras.Model` that gives logits; None for a model without one,
+            such as a VAE, which is trained, saved and scored as a GAN is, and whose `players` do not name it.
         networks: dictionary from names to further networks, such as `{"encoder": encoder}`, for `players`.
         latents: a `Latents`, what the generator is fed; by default what its inputs suggest.
         seed: integer or None, of the latents and of everything else that a training step draws.
@@ -73,7 +74,8 @@ class GAN(SavableModel):
         self.options = options or {}
         self.generator = generator
         self.discriminator = discriminator
-        self.networks = {"generator": generator, "discriminator": discriminator, **(networks or {})}
+        judges = {} if discriminator is None else {"discriminator": discriminator}
+        self.networks = {"generator": generator, **judges, **(networks or {})}
         for name, network in (networks or {}).items():
             # Keras saves attributes in alphabetical order, and those it meets first in `layers` under their classes.
             setattr(self, f"further_{name}", network)
@@ -98,9 +100,9 @@ class GAN(SavableModel):
 
     def compile(
         self,
-        loss,
-        generator_optimizer,
-        discriminator_optimizer,
+        loss=None,
+        generator_optimizer=None,
+        discriminator_optimizer=None,
         penalty=None,
         loss_weights=None,
         discriminator_steps=1,
@@ -112,12 +114,13 @@ class GAN(SavableModel):
         """Sets what the networks minimize, and how.
 
         Args:
-            loss: a `Loss`.
+            loss: a `Loss`; None without a discriminator.
             generator_optimizer, discriminator_optimizer: two `keras.optimizers.Optimizer`s. With `use_ema=True` an
                 optimizer keeps an average of the weights, whose momentum rises to `ema_momentum`: see `averaged`.
             penalty: a `Penalty` on the discriminator, or a list of them.
             loss_weights: dictionary from terms, as they are logged, to their weights: `{"g_cycle": 10.0}`; others have
-                1. The logs show each term without its weight.
+                1. A weight may be a schedule of Keras, a function of the player's number of updates. The logs show each
+                term without its weight.
             discriminator_steps, generator_steps: integers, updates of each network in a training step. A batch is split
                 into as many equal parts as the larger number, so that every update of a network sees fresh data.
             steps_per_execution: integer, training steps between two calls of the callbacks; more is faster where a step
@@ -129,7 +132,9 @@ class GAN(SavableModel):
             ValueError: if the loss is no `Loss` or does not suit the augmentation, or optimizers or weights do not fit
                 the players.
         """
-        if not isinstance(loss, Loss):
+        if self.discriminator is None and (loss is not None or penalty):
+            raise ValueError("Without a discriminator nothing has an adversarial loss or a penalty; leave them out.")
+        if self.discriminator is not None and not isinstance(loss, Loss):
             raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
         if self.augmentation is not None:
             self.augmentation.refuse_unsuited(loss)
@@ -143,7 +148,8 @@ class GAN(SavableModel):
         for player, optimizer in self.optimizers.items():
             setattr(self, f"{player}_optimizer", optimizer)
         self.adversarial_loss = loss
-        loss.seed_generator = self.seed_generator
+        if loss is not None:
+            loss.seed_generator = self.seed_generator
         self.penalties = [copy.copy(each) for each in keras.tree.flatten(penalty)] if penalty else []
         for each in self.penalties:
             each.iterations = discriminator_optimizer.iterations
@@ -265,7 +271,7 @@ class GAN(SavableModel):
         if own:
             terms["regularizers"] = sum(own)
         self.added = []
-        return weighted_sum(player, terms, self.loss_weights), terms
+        return weighted_sum(player, terms, self.loss_weights, self.optimizers[player].iterations), terms
 
     @property
     def turns(self):

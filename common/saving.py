@@ -40,7 +40,7 @@ class SavableModel(backend.Model):
         networks = {name: serialize(plain(network)) for name, network in self.networks.items()}
         return {
             "generator": networks.pop("generator"),
-            "discriminator": networks.pop("discriminator"),
+            "discriminator": networks.pop("discriminator", None),
             "networks": networks,
             "latents": serialize(self.latents),
             "seed": self.seed,

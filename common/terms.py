@@ -26,13 +26,15 @@ def refuse_weights_of_nobody(players, weights):
             raise ValueError(f"loss_weights has a weight for {name}, but a term begins with {', '.join(prefixes)}.")
 
 
-def weighted_sum(player, terms, weights):
+def weighted_sum(player, terms, weights, iterations):
     """Returns the sum of the terms of a player.
 
     Args:
         player: string.
         terms: dictionary from names to scalars.
-        weights: dictionary from logged names, such as `g_cycle`, to weights; 1 for a term that is not in it.
+        weights: dictionary from logged names, such as `g_cycle`, to weights, or schedules of them; 1 for a term that is
+            not in it.
+        iterations: variable, the number of updates of the player.
 
     Raises:
         ValueError: if a weight of this player belongs to no term.
@@ -41,7 +43,8 @@ def weighted_sum(player, terms, weights):
     for name in weights:
         if weights[name] and name.startswith(f"{prefix_of(player)}_") and name not in names:
             raise ValueError(f"loss_weights has a weight for {name}, but the terms of the {player} are {names}.")
-    return sum(weights.get(name, 1.0) * term for name, term in zip(names, terms.values(), strict=True))
+    present = {name: weight(iterations) if callable(weight) else weight for name, weight in weights.items()}
+    return sum(present.get(name, 1.0) * term for name, term in zip(names, terms.values(), strict=True))
 
 
 def logged(player, total, terms):

@@ -1,4 +1,4 @@
-"""d_loss and g_loss of two steps of each tiny recipe, as `test_every_recipe.test_backends_agree` printed them."""
+"""d_loss, if there is a discriminator, and g_loss of two steps of each tiny recipe, as `test_every_recipe.test_backends_agree` printed them."""
 
 GOLDEN = {
     "vanilla": [(1.411483, 0.691087), (1.356086, 0.689353)],
@@ -11,5 +11,6 @@ GOLDEN = {
     "stacked_mnist": [(14.513033, 0.562619), (14.077935, 0.54356)],
     "pix2pix": [(1.631322, 55.829891), (1.595322, 56.486385)],
     "style_transfer": [(4.085135, 27.273226), (4.236638, 27.225878)],
+    "vae": [(536.806152,), (527.344727,)],
     "simgan": [(1.390229, 1.707004), (1.399156, 1.68596)],
 }

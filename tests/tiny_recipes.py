@@ -13,6 +13,7 @@ from recipes.r3gan import train as r3gan
 from recipes.simgan import train as simgan
 from recipes.stacked_mnist import train as stacked_mnist
 from recipes.style_transfer import train as style_transfer
+from recipes.vae import train as vae
 from recipes.vanilla import train as vanilla
 from recipes.wgan import train as wgan
 from tests.files import write_many
@@ -41,7 +42,9 @@ TINY = {
     "pix2pix": Tiny(pix2pix, {"filters": 2}, (GREY, COLOUR, 1000), (GREY, COLOUR)),
     "style_transfer": Tiny(style_transfer, {"filters": 2, "blocks": 1}, (GREY, 1000), (GREY, GREY)),
     "simgan": Tiny(simgan, {"filters": 2}, (GREY,), (GREY, GREY)),
+    "vae": Tiny(vae, {"filters": 2, "latent_dim": 4, "warm_up": 2}, (GREY, 1000), (GREY,)),
 }
+WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
 
 
@@ -100,4 +103,5 @@ def options(folder):
             *("--real", folder / "images.npz", "--count", 64, "--filters", 2),
             *("--batch-size", 14, "--pretraining", 1, 1),
         ),
+        "vae": (*data, "--filters", 2),
     }

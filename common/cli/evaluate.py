@@ -29,6 +29,7 @@ from common.scoring.evaluator import (
     Evaluator,
     Scores,
     evaluator_of,
+    held_out,
     refuse_other_protocol,
     score_generator,
 )
@@ -36,6 +37,8 @@ from common.scoring.extractors import ExtractorName, OpensExtractor
 from common.training.generator_check import refuse_no_images
 from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
 from data_prep import images
+
+DESCRIPTION = "Scores the samples of a run, prints the scores and stores them in the run folder."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +74,17 @@ class FolderOptions(OpensExtractor):
     seed: Seed = 0  # random seed of the subsets
 
 
-def evaluate_action(name, arguments):
-    """Scores the samples of a run, prints the scores and stores them in the run folder."""
+def evaluate_action(name, arguments, further=None):
+    """Scores the samples of a run, prints the scores and stores them in the run folder.
+
+    Args:
+        name: string, the recipe.
+        arguments: list of strings, of the command line.
+        further: function from the folder of the run, its generator and the held-out `images.Images` to a dictionary of
+            scores that only this recipe has.
+    """
     command = f"./run_recipe.sh {name} evaluate"
-    (options,) = parse(command, evaluate_action.__doc__, {"evaluate": EvaluateOptions}, arguments)
+    (options,) = parse(command, DESCRIPTION, {"evaluate": EvaluateOptions}, arguments)
     folder = options.run_folder or run_folder(name)
     generator = load_generator(folder / "generator.keras", name)
     config = read_config(folder / "config.json")
@@ -82,9 +92,12 @@ def evaluate_action(name, arguments):
         raise InputError(f"The run in {shown(folder)} held out no images for validation; use --split test.")
     latents, weights = load_latents(folder, generator), weights_of(folder)
     refuse_no_images(generator)
-    evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
+    data = options_of(config, images.ImageOptions)
+    evaluator = evaluator_of(data, options.extractor, options.split, options.seed)
     sample = functools.partial(draw_samples, generator)
     scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights)
+    if further:
+        scores.values.update(further(folder, generator, held_out(data, options.split)))
     report_scores(scores, folder, f"{name}, {shown(folder)}")
 
 

@@ -25,6 +25,7 @@ ORDER = [
     "cgan",
     "r3gan",
     "projected_gan",
+    "vae",
     "mode_collapse",
     "stacked_mnist",
     "pix2pix",

@@ -215,11 +215,16 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     default = {"mnist": "digits", "cifar10": extractors.IMAGENET}.get(options.dataset, "garments")
     name = extractor or (extractors.IMAGENET if options.data else default)
     extractor = extractors.load(name)  # first, since to read the images takes minutes
-    found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
+    found = held_out(options, split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
     return Evaluator(extractor, found.images, described, part, seed, found.labels, found.class_names)
+
+
+def held_out(options, split):
+    """Returns the `images.Images` of a split as they are: neither augmented nor balanced."""
+    return images.load(dataclasses.replace(options, augment=(), balance="none"), split)
 
 
 def evaluator_in_training(config, extractor):
