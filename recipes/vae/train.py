@@ -30,7 +30,7 @@ class Config:
     length: Length = Length(steps=9_360)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 1e-3  # of both networks at the beginning; decays to 0
-    sigma: Rate = 0.3  # standard deviation of a pixel around its reconstruction, of values in [-1, 1]
+    sigma: Rate = 0.5  # standard deviation of a pixel around its reconstruction, of values in [-1, 1]
     beta: Rate = 1.0  # weight of the KL divergence; 1 is the bound on the likelihood
     warm_up: Annotated[int, Range(0)] = 0  # training steps in which this weight rises from 0
     filters: Width = 32  # of the layer next to the image; doubled with every downsampling
