@@ -1,4 +1,4 @@
-"""d_loss, if there is a discriminator, and g_loss of two steps of each tiny recipe, as `test_every_recipe.test_backends_agree` printed them."""
+"""d_loss (where there is one) and g_loss of two steps of each tiny recipe, as `test_backends_agree` printed them."""
 
 GOLDEN = {
     "vanilla": [(1.411483, 0.691087), (1.356086, 0.689353)],
