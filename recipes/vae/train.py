@@ -3,7 +3,7 @@
     ./run_recipe.sh vae
 
 Paper: Kingma and Welling, 2013, https://arxiv.org/abs/1312.6114
-Minutes: 3
+Minutes: 5
 """
 
 import dataclasses
