@@ -11,7 +11,7 @@ from common.networks import Network
 from common.saving import open_network
 from recipes.vae import actions
 from recipes.vae.train import Config, build, kl_divergence, negative_log_likelihood
-from tests.conftest import call_recipe, values
+from tests.conftest import call_recipe, is_one_sentence, values
 
 RNG = np.random.default_rng(0)
 
@@ -133,4 +133,7 @@ def test_evaluate_adds_what_only_a_vae_has(tmp_path, latent_dim):
         path.name for path in (tmp_path / "run").iterdir()
     }
     assert [x.shape for x in open_network(tmp_path / "run" / "encoder.keras").outputs] == [(None, latent_dim)] * 2
+    (tmp_path / "run" / "encoder.keras").unlink()
+    answer = call_recipe("vae", "evaluate", "--samples", 20, "--extractor", "garments", *run)
+    assert is_one_sentence(answer, "encoder.keras yet; train first")
     assert call_recipe("vae", "sample", "--count", 4, "--out", tmp_path / "a.png", *run).returncode == 0

@@ -4,6 +4,7 @@
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,35 +15,37 @@ from common.base.files import whole
 from common.base.pictures import scale
 from common.cli.evaluate import evaluate_action
 from common.sampling import as_array, draw_samples
-from common.saving import open_network
-from common.training.trained_run import read_config
+from common.training.trained_run import load_generator, read_config
 
 SIDE = 16  # rows and columns of the picture of a two-dimensional latent space
 SHOWN = 32  # images that are shown beside their reconstructions
-IMAGES, DRAWN = 1000, 50  # of the bound: held-out images, and latents for each of them
+MOST = 2000  # held-out images that are reconstructed
+IMAGES, DRAWN = 1000, 50  # of the bound: images among them, and latents for each
 USED = 0.01  # variance of its mean over the images above which a dimension of the latents counts as used
 
 
 def evaluate(name, arguments):
     """Scores the samples of a run and its reconstructions, and draws reconstructions.png and latents.png."""
-    evaluate_action(name, arguments, further=measure)
+    evaluate_action(name, arguments, further=partial(measure, name))
 
 
-def measure(folder, generator, dataset):
+def measure(name, folder, generator, dataset):
     """Returns the scores that only a VAE has, a dictionary of floats, and draws the pictures.
 
     Args:
+        name: string, the recipe.
         folder: path of the run.
         generator: `keras.Model`, its decoder.
         dataset: `images.Images`, held out.
     """
-    encoder, sigma = open_network(folder / "encoder.keras"), read_config(folder / "config.json")["sigma"]
-    real = scale(dataset.images[np.arange(len(dataset.images))])
+    encoder, sigma = load_generator(folder / "encoder.keras", name), read_config(folder / "config.json")["sigma"]
+    rows = np.sort(np.random.default_rng(0).permutation(len(dataset.images))[:MOST])
+    real = scale(dataset.images[rows])
     mean, log_variance = encode(encoder, real)
     reconstructed = draw_samples(generator, mean)
     pairs = pictures.side_by_side(real[:SHOWN], reconstructed[:SHOWN])
     pictures.save_png(folder / "reconstructions.png", pictures.grid(pairs, columns=8))
-    draw_latents(folder / "latents.png", mean, dataset.labels, dataset.class_names)
+    draw_latents(folder / "latents.png", mean, dataset.labels[rows], dataset.class_names)
     some = np.random.default_rng(0).permutation(len(real))[:IMAGES]
     weights = log_weights(generator, real[some], mean[some], log_variance[some], sigma)
     return {
