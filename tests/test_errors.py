@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import sys
 from unittest import mock
@@ -78,7 +79,7 @@ def test_scores_are_shown_though_they_cannot_be_stored(tmp_path):
 def test_a_reader_that_stops_reading():
     imports = "from common.base.errors import in_sentences\nfrom common.launch.launcher import table"
     code = f"{imports}\nwith in_sentences():\n    print(table() * 1000)"
-    command = f"{sys.executable} -c '{code}' | head -1"
+    command = f"{shlex.quote(sys.executable)} -c '{code}' | head -1"
     answer = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert answer.stdout.startswith("Usage:")
     assert answer.stderr == ""
