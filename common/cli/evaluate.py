@@ -29,7 +29,6 @@ from common.scoring.evaluator import (
     Evaluator,
     Scores,
     evaluator_of,
-    held_out,
     refuse_other_protocol,
     score_generator,
 )
@@ -80,8 +79,8 @@ def evaluate_action(name, arguments, further=None):
     Args:
         name: string, the recipe.
         arguments: list of strings, of the command line.
-        further: function from the folder of the run, its generator and the held-out `images.Images` to a dictionary of
-            scores that only this recipe has.
+        further: function from the folder of the run, its generator and the `Evaluator`, which has the held-out images,
+            to a dictionary of scores that only this recipe has.
     """
     command = f"./run_recipe.sh {name} evaluate"
     (options,) = parse(command, DESCRIPTION, {"evaluate": EvaluateOptions}, arguments)
@@ -92,12 +91,11 @@ def evaluate_action(name, arguments, further=None):
         raise InputError(f"The run in {shown(folder)} held out no images for validation; use --split test.")
     latents, weights = load_latents(folder, generator), weights_of(folder)
     refuse_no_images(generator)
-    data = options_of(config, images.ImageOptions)
-    evaluator = evaluator_of(data, options.extractor, options.split, options.seed)
+    evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
     sample = functools.partial(draw_samples, generator)
     scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights)
     if further:
-        scores.values.update(further(folder, generator, held_out(data, options.split)))
+        scores.values.update(further(folder, generator, evaluator))
     report_scores(scores, folder, f"{name}, {shown(folder)}")
 
 

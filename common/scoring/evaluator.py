@@ -117,6 +117,9 @@ class Evaluator:
         seed: integer, of the subsets.
         labels: integer array, the classes of the images, for conditional generators; or None.
         class_names: tuple of strings, the names of these classes.
+
+    Attributes:
+        images: `real`, for measures that need more than features.
     """
 
     as_compared = staticmethod(unscale)  # a generator's samples as what is compared; images unless overridden
@@ -129,6 +132,7 @@ class Evaluator:
                 f"{advice}."
             )
         self.extractor = extractor
+        self.images = real
         self.real = self._features(len(real), lambda rows: real[rows])
         self.labels = labels
         self.class_names = class_names
@@ -215,16 +219,11 @@ def evaluator_of(options, extractor=None, split="test", seed=0):
     default = {"mnist": "digits", "cifar10": extractors.IMAGENET}.get(options.dataset, "garments")
     name = extractor or (extractors.IMAGENET if options.data else default)
     extractor = extractors.load(name)  # first, since to read the images takes minutes
-    found = held_out(options, split)
+    found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
     return Evaluator(extractor, found.images, described, part, seed, found.labels, found.class_names)
-
-
-def held_out(options, split):
-    """Returns the `images.Images` of a split as they are: neither augmented nor balanced."""
-    return images.load(dataclasses.replace(options, augment=(), balance="none"), split)
 
 
 def evaluator_in_training(config, extractor):

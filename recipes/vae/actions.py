@@ -29,23 +29,23 @@ def evaluate(name, arguments):
     evaluate_action(name, arguments, further=partial(measure, name))
 
 
-def measure(name, folder, generator, dataset):
+def measure(name, folder, generator, evaluator):
     """Returns the scores that only a VAE has, a dictionary of floats, and draws the pictures.
 
     Args:
         name: string, the recipe.
         folder: path of the run.
         generator: `keras.Model`, its decoder.
-        dataset: `images.Images`, held out.
+        evaluator: `Evaluator`, with the held-out images and their classes.
     """
     encoder, sigma = load_generator(folder / "encoder.keras", name), read_config(folder / "config.json")["sigma"]
-    rows = np.sort(np.random.default_rng(0).permutation(len(dataset.images))[:MOST])
-    real = scale(dataset.images[rows])
+    rows = np.sort(np.random.default_rng(0).permutation(len(evaluator.images))[:MOST])
+    real = scale(evaluator.images[rows])
     mean, log_variance = encode(encoder, real)
     reconstructed = draw_samples(generator, mean)
     pairs = pictures.side_by_side(real[:SHOWN], reconstructed[:SHOWN])
     pictures.save_png(folder / "reconstructions.png", pictures.grid(pairs, columns=8))
-    draw_latents(folder / "latents.png", mean, dataset.labels[rows], dataset.class_names)
+    draw_latents(folder / "latents.png", mean, evaluator.labels[rows], evaluator.class_names)
     some = np.random.default_rng(0).permutation(len(real))[:IMAGES]
     weights = log_weights(generator, real[some], mean[some], log_variance[some], sigma)
     return {
