@@ -156,6 +156,13 @@ MISTAKES = (
         "tests/test_r3gan.py::test_a_block_is_the_identity_at_first",
     ),
     Mistake(
+        "classes that drown the latents",
+        "recipes/r3gan/train.py",
+        "embed(inputs[1], class_count, class_count**-0.5)",
+        "embed(inputs[1], class_count, 1.0)",
+        "tests/test_r3gan.py::test_initial_samples_differ_by_their_latents_more_than_by_their_label",
+    ),
+    Mistake(
         "R3GAN without R2",
         "recipes/r3gan/train.py",
         "Lazy(R2(gamma), every=4)",

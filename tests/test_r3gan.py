@@ -65,6 +65,22 @@ def test_initial_logits_have_the_size_of_1():
     assert 0.01 < np.std(keras.ops.convert_to_numpy(discriminator(x))) < 2
 
 
+@pytest.mark.once
+def test_initial_samples_differ_by_their_latents_more_than_by_their_label():
+    """Otherwise the generator learns the mean of each class, and never again to use its latents."""
+    backend.set_random_seed(0)
+    generator = tiny(class_count=10).generator
+    rng, labels = np.random.default_rng(0), np.arange(10, dtype="int32")
+    latents = rng.normal(size=(10, 1, LATENT_DIM)).astype("float32")
+
+    def samples(latents, labels):
+        made = generator([latents.reshape(-1, LATENT_DIM), labels.reshape(-1)])
+        return keras.ops.convert_to_numpy(made).reshape(10, 10, -1)
+
+    table = samples(np.repeat(latents, 10, axis=1), np.tile(labels, (10, 1)))  # rows of latents, columns of labels
+    assert table.var(axis=0).mean() > 5 * table.var(axis=1).mean()
+
+
 def test_both_penalties_are_in_the_loss_and_gamma_follows_its_schedule():
     gan = tiny(steps=8, gamma=2.0, learning_rate=1e-12)  # D does not learn: the gradients at real images stay the same
     assert isinstance(gan.adversarial_loss, RelativisticPairing)

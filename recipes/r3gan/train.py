@@ -57,7 +57,9 @@ class ResidualGenerator(Generator):
         levels = num_downsamplings(height, width)
         widths = [max(1, filters // 2), *(filters * 2 ** (level + 1) for level in range(levels))]  # from the image down
         small = (height // 2**levels, width // 2**levels, widths[-1])
-        x = layers.Concatenate()([inputs[0], embed(inputs[1], class_count, 1.0)]) if class_count else inputs
+        x = inputs
+        if class_count:  # a label of the size of the latents would drown them, and all samples of a class be alike
+            x = layers.Concatenate()([inputs[0], embed(inputs[1], class_count, class_count**-0.5)])
         x = layers.Dense(math.prod(small), use_bias=False, kernel_initializer=normal(x.shape[-1]))(x)
         x = layers.Reshape(small)(x)  # 7×7
         x = residual_blocks(x, blocks, len(widths) * blocks)
