@@ -199,7 +199,7 @@ MISTAKES = (
     ),
     Mistake(
         "a KL divergence of the wrong sign",
-        "recipes/vae/train.py",
+        "common/losses.py",
         "return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2",
         "return (1 + log_variance - ops.square(mean) - ops.exp(log_variance)) / 2",
         "tests/test_vae.py::test_kl_divergence_is_that_of_two_normal_distributions",
@@ -210,6 +210,20 @@ MISTAKES = (
         "return ops.sum(squares / (2 * sigma**2)",
         "return ops.mean(squares / (2 * sigma**2)",
         "tests/test_vae.py::test_reconstruction_is_a_log_likelihood_summed_over_the_pixels",
+    ),
+    Mistake(
+        "a VAE-GAN that compares pixels, not features",
+        "recipes/vae_gan/train.py",
+        'return {"kl": divergence, "reconstruction": distance(self.judge(real), self.judge(images))}',
+        'return {"kl": divergence, "reconstruction": ops.mean(ops.square(real - images[: count_of(real)]))}',
+        "tests/test_vae_gan.py::test_what_is_compared_are_features_of_the_discriminator",
+    ),
+    Mistake(
+        "a VAE-GAN whose encoder learns to fool the discriminator",
+        "recipes/vae_gan/train.py",
+        '"generator": ("generator",), "encoder": ("encoder",)}',
+        '"generator": ("generator", "encoder"), "encoder": ("encoder",)}',
+        "tests/test_vae_gan.py::test_who_learns_from_what",
     ),
     Mistake(
         "SimGAN without an adversarial loss",

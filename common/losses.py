@@ -10,6 +10,18 @@ from keras import ops
 from keras.ops import mean, relu, softplus, square
 
 
+def kl_divergence(mean, log_variance):
+    """Returns KL(q ‖ N(0, 1)) of each dimension of normal distributions q, in nats, in float32.
+
+    Args:
+        mean, log_variance: tensors `(batch, latent_dim)`.
+
+    Reference: Kingma and Welling, 2013, https://arxiv.org/abs/1312.6114, appendix B.
+    """
+    mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
+    return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2
+
+
 def l1_distance(first, second):
     """Returns the mean absolute difference of two tensors, a scalar in float32 whatever the networks compute in."""
     return mean(ops.abs(ops.cast(first, "float32") - ops.cast(second, "float32")))

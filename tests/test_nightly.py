@@ -29,7 +29,8 @@ def test_bands_contain_the_scores_on_the_cards():
     for name, text in results.cards().items():
         stated = results.read_card(text)
         for score, (low, high) in nightly.BANDS[name].items():
-            mean, deviation = stated[PRINTED[score][0]]
+            label, _ = PRINTED.get(score, (score, ""))  # a score that only this recipe has is its own label
+            mean, deviation = stated[label]
             assert low <= mean - 2 * deviation, (name, score)
             assert mean + 2 * deviation <= high, (name, score)
 

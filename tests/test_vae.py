@@ -6,11 +6,11 @@ import pytest
 from keras import layers, ops
 
 from common import backend
-from common.losses import NonSaturating
+from common.losses import NonSaturating, kl_divergence
 from common.networks import Network
 from common.saving import open_network
 from recipes.vae import actions
-from recipes.vae.train import Config, build, kl_divergence, negative_log_likelihood
+from recipes.vae.train import Config, build, negative_log_likelihood
 from tests.conftest import call_recipe, is_one_sentence, values
 
 RNG = np.random.default_rng(0)

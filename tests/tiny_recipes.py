@@ -14,6 +14,7 @@ from recipes.simgan import train as simgan
 from recipes.stacked_mnist import train as stacked_mnist
 from recipes.style_transfer import train as style_transfer
 from recipes.vae import train as vae
+from recipes.vae_gan import train as vae_gan
 from recipes.vanilla import train as vanilla
 from recipes.wgan import train as wgan
 from tests.files import write_many
@@ -43,6 +44,7 @@ TINY = {
     "style_transfer": Tiny(style_transfer, {"filters": 2, "blocks": 1}, (GREY, 1000), (GREY, GREY)),
     "simgan": Tiny(simgan, {"filters": 2}, (GREY,), (GREY, GREY)),
     "vae": Tiny(vae, {"filters": 2, "latent_dim": 4, "warm_up": 2}, (GREY, 1000), (GREY,)),
+    "vae_gan": Tiny(vae_gan, {"filters": 2, "latent_dim": 4}, (GREY,), (GREY,)),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
@@ -104,4 +106,5 @@ def options(folder):
             *("--batch-size", 14, "--pretraining", 1, 1),
         ),
         "vae": (*data, "--filters", 2),
+        "vae_gan": (*data, "--filters", 2),
     }

@@ -44,14 +44,18 @@ class ApplyOptions:
     """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
-def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda generator, options: generator):
+def apply_action(
+    name, arguments, options_class=ApplyOptions, choose=lambda generator, options: generator, function=None
+):
     """Translates images with the generator of a run.
 
     Args:
         name: string, the recipe.
         arguments: list of strings, of the command line.
         options_class: `ApplyOptions`, or a subclass of it with options of the recipe.
-        choose: function from the generator of the run and the options to the generator to use.
+        choose: function from the generator of the run and the options to the network to use.
+        function: function from what `choose` returned, which has an `input_shape`, and a uint8 image to the translated
+            image; by default `translate`.
 
     Raises:
         InputError: if there is nothing to translate, or files of the user would be overwritten.
@@ -64,7 +68,7 @@ def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda gene
     generator = load_generator((options.run_folder or run_folder(name)) / "generator.keras", name)
     generator = choose(generator, options)
     refuse_no_translator(generator)
-    done = (translate_file(generator, *paths) for paths in files.items())
+    done = (translate_file(generator, *paths, function or translate) for paths in files.items())
     done = (pair for pair in done if pair)
     first = list(itertools.islice(done, SHEET_ROWS))
     count = len(first) + sum(1 for _ in done)
@@ -75,14 +79,14 @@ def apply_action(name, arguments, options_class=ApplyOptions, choose=lambda gene
     print(f"{count} images in {shown(options.out)}; {SHEET} shows {len(first)} of them before and after.")
 
 
-def translate_file(generator, path, out):
+def translate_file(generator, path, out, function):
     """Translates an image file; returns the image before and after, for the sheet; None if it cannot be read."""
     try:
         image = decode.read(path, channels=generator.input_shape[-1])
     except decode.UnusableError as error:
         print(f"Skipped {shown(path)}: it {error}.")
         return None
-    translated = translate(generator, image)
+    translated = function(generator, image)
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.save_png(out, translated)

@@ -26,6 +26,7 @@ ORDER = [
     "r3gan",
     "projected_gan",
     "vae",
+    "vae_gan",
     "mode_collapse",
     "stacked_mnist",
     "pix2pix",

@@ -17,6 +17,7 @@ from keras.optimizers.schedules import CosineDecay, PolynomialDecay
 from common.base.ranges import Count, Range, Rate, Seed, Width
 from common.cli.main import main
 from common.gan import GAN, count_of
+from common.losses import kl_divergence
 from common.networks import Generator, Network, downsample, upsample
 from common.training.length import Length
 from data_prep.images import ImageOptions
@@ -86,12 +87,6 @@ def negative_log_likelihood(real, images, sigma):
     """Returns -log p(x|z) of each image, in nats, shape `(batch,)`: pixels are normal around those of `images`."""
     squares = ops.square(ops.cast(real, "float32") - ops.cast(images, "float32"))
     return ops.sum(squares / (2 * sigma**2) + math.log(sigma * math.sqrt(2 * math.pi)), axis=(1, 2, 3))
-
-
-def kl_divergence(mean, log_variance):
-    """Returns KL(q(z|x) ‖ N(0, 1)) of each dimension, in nats, shape `(batch, latent_dim)`; appendix B."""
-    mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
-    return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2
 
 
 # Training ---------------------------------------------------------------------------------------------------------
