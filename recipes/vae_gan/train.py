@@ -3,7 +3,7 @@
     ./run_recipe.sh vae_gan
 
 Paper: Larsen et al., 2016, https://arxiv.org/abs/1512.09300
-Minutes: 8
+Minutes: 12
 """
 
 import dataclasses
