@@ -214,8 +214,8 @@ MISTAKES = (
     Mistake(
         "a VAE-GAN that compares pixels, not features",
         "recipes/vae_gan/train.py",
-        'return {"kl": divergence, "reconstruction": distance(self.judge(real), self.judge(images))}',
-        'return {"kl": divergence, "reconstruction": ops.mean(ops.square(real - images[: count_of(real)]))}',
+        '(ops.cast(self.discriminator(x, training=True)[1], "float32") for x in pair)',
+        "(ops.reshape(x, (count_of(x), -1)) for x in pair)",
         "tests/test_vae_gan.py::test_what_is_compared_are_features_of_the_discriminator",
     ),
     Mistake(

@@ -212,8 +212,7 @@ def test_every_recipe_takes_any_loss_and_penalty(name):
     gan = build(name)
     gan.compile(
         RelativisticPairing(),
-        keras.optimizers.Adam(1e-3),
-        keras.optimizers.Adam(1e-3),
+        **{f"{player}_optimizer": keras.optimizers.Adam(1e-3) for player in gan.players},
         penalty=[R1(0.5), GradientPenalty()],
         loss_weights=gan.loss_weights,
     )

@@ -7,9 +7,10 @@ import pytest
 from keras import ops
 
 from common import backend
+from common.diff_augment import LittleDataOptions
 from common.scoring import reconstructions
 from recipes.vae_gan import actions
-from recipes.vae_gan.train import Config, build, distance
+from recipes.vae_gan.train import Config, build
 from tests.conftest import call_recipe, is_one_sentence, values
 
 RNG = np.random.default_rng(0)
@@ -28,9 +29,22 @@ def images(count=8):
 
 
 def test_the_distance_is_one_of_features_summed_over_them():
-    real, fake = RNG.normal(size=(3, 5)).astype("float32"), RNG.normal(size=(6, 5)).astype("float32")
-    found = float(distance((None, ops.convert_to_tensor(real)), (None, ops.convert_to_tensor(fake))))
-    assert found == pytest.approx(((real - fake[:3]) ** 2).sum(axis=1).mean() / 2, rel=1e-5)
+    gan, x = tiny(), images(3)
+    gan.discriminator = lambda x, training: (None, ops.reshape(x, (-1, 256))[:, :5])
+    real, fake = x.reshape(3, -1)[:, :5], images(6)
+    found = float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(fake)))
+    assert found == pytest.approx(((real - fake[:3].reshape(3, -1)[:, :5]) ** 2).sum(axis=1).mean() / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("option", ["diff_augment", "ada"])
+def test_an_image_and_its_reconstruction_are_augmented_alike(option):
+    gan, x = tiny(little_data=LittleDataOptions(**{option: True})), images(4)
+    if option == "ada":
+        gan.augmentation.p.assign(1.0)
+    gan.discriminator.trainable = False
+    assert float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(x))) == pytest.approx(0, abs=1e-6)
+    other = images(4)
+    assert float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(other))) > 0.01
 
 
 def test_what_is_compared_are_features_of_the_discriminator():
@@ -68,7 +82,7 @@ def test_samples_that_are_judged_are_reconstructions_and_drawn_ones():
     seen = []
     gan.judge = lambda samples: seen.append(samples.shape[0]) or (ops.zeros((samples.shape[0], 1)), None)
     gan.discriminator_loss(x, gan.fake(x))
-    assert sorted(seen) == [3, 6]
+    assert seen == [6, 6]  # as many real images
 
 
 # Measures -------------------------------------------------------------------------------------------------------------
