@@ -88,9 +88,9 @@ class Editor:
         self.input_shape = encoder.input_shape
 
     def edit(self, image):
-        """Returns the edited uint8 image of a uint8 image of any size, whose centre is used."""
-        _, height, width, channels = self.input_shape
-        fitted = decode.resize(decode.with_channels(image, channels), (height, width), "crop")
+        """Returns the edited uint8 image of one of any size, with the channels of the network, whose centre is used."""
+        _, height, width, _ = self.input_shape
+        fitted = decode.resize(image, (height, width), "crop")
         mean, _ = encode(self.encoder, scale(fitted[np.newaxis]))
         return unscale(draw_samples(self.generator, (mean + self.direction).astype("float32")))[0]
 
