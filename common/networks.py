@@ -6,6 +6,8 @@ from keras import layers
 from common.base import keras_settings  # noqa: F401 (before a network is built)
 from common.base.errors import InputError
 
+NORMS = (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)
+
 
 class Network(keras.Model):
     """A Keras functional model written as one method, `network(inputs, **options)`.
@@ -97,6 +99,28 @@ class Discriminator(Network):
         is_shape = isinstance(sample_shape, tuple) and all(isinstance(size, int) for size in sample_shape)
         inputs = keras.Input(sample_shape, name="samples") if is_shape else sample_shape
         super().__init__(inputs, name=name, **options)
+
+
+def freeze_lower(network, count):
+    """Freezes the lowest layers of a network: those next to its input. Its norms adapt to new data.
+
+    Args:
+        network: a `Network`, or any functional `keras.Model`.
+        count: integer, how many layers with weights; a norm does not count.
+
+    Raises:
+        InputError: if no layer would be left to train.
+
+    Reference: Mo et al., 2020, https://arxiv.org/abs/2002.10964 (FreezeD).
+    """
+    counted = [layer for layer in network.layers if layer.trainable_weights and not isinstance(layer, NORMS)]
+    if count >= len(counted):
+        raise InputError(
+            f"--freeze-d {count} leaves nothing to train: {network.name} has {len(counted)} layers with weights; "
+            f"expected at most {len(counted) - 1}."
+        )
+    for layer in counted[:count]:
+        layer.trainable = False
 
 
 def plain(network):

@@ -44,6 +44,36 @@ def test_begins_with_the_weights_of_another_run(data):
 
 
 @pytest.mark.slow
+def test_frozen_layers_keep_the_weights_of_the_other_run(data):
+    call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
+    options = ("--data", data / "dark.npy", "--run-folder", data / "b", "--from-run", data / "a", "--freeze-d", 1)
+    first = call_recipe("dcgan", *options, *TINY)
+    assert first.returncode == 0, first.stderr
+    again = call_recipe("dcgan", *options, *TINY[:-1], 2)
+    assert "Continuing" in again.stdout, again.stderr
+    same = [np.array_equal(one, other) for one, other in zip(weights(data / "a"), weights(data / "b"), strict=True)]
+    assert sum(same) == 1  # the first of D, also after the run was continued
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "--freeze-d keeps weights of another run; name it with --from-run"),
+        (("--from-run", "a"), "has 3 layers with weights; expected at most 2"),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused(data, options, sentence):
+    if options:
+        call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
+        options = ("--from-run", data / "a")
+    b = ("--data", data / "dark.npy", "--run-folder", data / "b", *TINY)
+    answer = call_recipe("dcgan", "--freeze-d", 3, *options, *b)
+    assert answer.returncode == 2
+    assert sentence in answer.stderr
+    assert not (data / "b" / "config.json").exists()
+
+
+@pytest.mark.slow
 def test_other_networks_are_refused(data):
     call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
     options = ("--data", data / "dark.npy", "--from-run", data / "a", "--run-folder", data / "b", *TINY)

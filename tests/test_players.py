@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from common.base.errors import InputError
 from common.gan import GAN, count_of
 from common.latents import Latents
 from common.losses import NonSaturating, Wasserstein
-from common.networks import Discriminator, Generator, Network
+from common.networks import Discriminator, Generator, Network, freeze_lower
 from common.training import checkpoint
 from tests.conftest import PROJECT, SmallDiscriminator, SmallGenerator, equal, values
 
@@ -387,3 +388,19 @@ def test_a_network_is_built_within_another_as_the_first_thing_of_a_program(tmp_p
     loaded = keras.saving.load_model(path)  # in this process, which does not know the classes
     assert loaded.output_shape == (None, 1)
     assert [layer.name for layer in loaded.layers].count("inner") == 1
+
+
+def test_frozen_layers_stay_and_the_others_learn(small_gan, points):
+    gan = small_gan()
+    freeze_lower(gan.discriminator, 1)
+    kernels = [layer.kernel for layer in gan.discriminator.layers if isinstance(layer, layers.Dense)]
+    before = values(kernels)
+    gan.fit(points, batch_size=16, epochs=1, verbose=0)
+    after = values(kernels)
+    assert np.array_equal(before[0], after[0])
+    assert not np.array_equal(before[1], after[1])
+
+
+def test_the_last_layer_is_not_frozen(small_gan):
+    with pytest.raises(InputError, match="leaves nothing to train: discriminator has 2 layers"):
+        freeze_lower(small_gan().discriminator, 2)

@@ -32,6 +32,8 @@ class RunOptions:
     """folder that the run is written to and resumed from; by default runs/RECIPE in the project"""
     from_run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """begin a new run with the weights of this one, of the same networks on other data; best with few images"""
+    freeze_d: Annotated[int, Range(0)] = 0
+    """keep the weights of the N lowest layers of the discriminator of --from-run (FreezeD)"""
     restart: bool = False
     """start over; an earlier run in the folder is moved aside, never deleted"""
     allow_changed_data: bool = False
@@ -54,6 +56,8 @@ class RunOptions:
     def check_given(self, given):
         if self.from_run and not (self.from_run / "checkpoint.npz").exists():
             raise InputError(f"--from-run expects the folder of a run, but {self.from_run} has no checkpoint.npz.")
+        if self.freeze_d and not self.from_run:
+            raise InputError("--freeze-d keeps weights of another run; name it with --from-run.")
         if self.evaluate_every:
             if self.extractor:
                 refuse_unknown(self.extractor)
@@ -111,7 +115,7 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
     with devices.ending_together(), devices.own_folder(options.run_folder or run_folder(name)) as folder:
         count = devices.device_count(options.spread)
         with contextlib.closing(
-            Run(folder, name, config, options.restart, options.tensorboard, options.from_run)
+            Run(folder, name, config, options.restart, options.tensorboard, options.from_run, options.freeze_d)
         ) as run:
             run.patience = options.patience
             if run.is_finished:

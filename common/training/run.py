@@ -21,6 +21,7 @@ from common.base.files import sweep, whole
 from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
+from common.networks import freeze_lower
 from common.training import callbacks, checkpoint, data_record, devices, trained_run
 from common.training.length import Length
 from common.training.trained_run import grids_of
@@ -41,12 +42,13 @@ class Run:
         restart: bool, whether to move an earlier run in this folder aside.
         tensorboard: bool, whether to write logs for TensorBoard.
         from_run: path or None, the folder of another run, with whose weights a new one begins.
+        freeze_d: integer, lower layers of the discriminator that keep these weights.
 
     Raises:
         InputError: if the folder cannot be written, or contains other files or a run with another configuration.
     """
 
-    def __init__(self, folder, name, config, restart=False, tensorboard=False, from_run=None):
+    def __init__(self, folder, name, config, restart=False, tensorboard=False, from_run=None, freeze_d=0):
         self.folder = Path(folder)
         self.name = name
         self.config = config
@@ -56,6 +58,7 @@ class Run:
         self.evaluation = None  # `(every, evaluator)` of `callbacks.Evaluate` to score while training
         self.patience = 0  # evaluations without a better score after which training ends; 0 for never
         self.device_count = 1  # devices of this host that share each batch
+        self.freeze_d = freeze_d
         self.data = {}  # the record of the training data, for `data.json`
         self.identity = {
             "recipe": name,
@@ -63,6 +66,7 @@ class Run:
             "policy": keras.config.dtype_policy().name,
             **as_json(config),
             **({"from_run": str(from_run.resolve())} if from_run else {}),
+            **({"freeze_d": freeze_d} if freeze_d else {}),
         }
         self._refuse_files_of_others()
         self._make_and_lock()
@@ -280,6 +284,8 @@ class Run:
         return epoch
 
     def _load_state(self, gan):
+        if self.freeze_d:
+            freeze_discriminators(gan, self.freeze_d)
         if not self.is_new:
             return checkpoint.load(self.checkpoint, gan)
         if "from_run" in self.identity:
@@ -382,6 +388,15 @@ class Run:
 
 The generator is `generator.keras`: `keras.saving.load_model("generator.keras")` opens it without this project.
 """
+
+
+def freeze_discriminators(gan, count):
+    """Freezes the lowest `count` layers of each discriminator of a GAN; raises an `InputError` if it has none."""
+    judges = gan.turns[0]
+    if not judges:
+        raise InputError("--freeze-d freezes layers of a discriminator, but this model has none; leave it out.")
+    for name in (name for player in judges for name in gan.players[player]):
+        freeze_lower(gan.networks[name], count)
 
 
 def has_schedule(optimizer):
