@@ -41,6 +41,7 @@ from common.diff_augment import LittleDataOptions
 from common.scoring import extractors, metrics
 from common.training import checkpoint
 from common.training.length import Length
+from common.training.run import freeze_discriminators
 from data_prep import balance, images
 from data_prep.batches import Batches
 
@@ -65,10 +66,15 @@ class Training:
     every: int  # steps between two scores
     data: str
     config: str  # checksum of the recipe's configuration
+    from_run: str = ""  # folder of the run whose weights it begins with
+    freeze_d: int = 0  # lower layers of D that keep them
 
     @property
     def name(self):
-        return "-".join(str(value) for value in dataclasses.astuple(self) if value != self.data)
+        facts = dataclasses.asdict(self)
+        start = [f"{zlib.crc32(facts.pop('from_run').encode()):08x}", f"freeze{facts.pop('freeze_d')}"]
+        del facts["data"]
+        return "-".join([*map(str, facts.values()), *(start if self.from_run else ())])
 
 
 def main():
@@ -93,11 +99,15 @@ def parsed():
     parser.add_argument("--data", type=Path, default=None, help="images of your own; every tenth is held out")
     parser.add_argument("--size", default=None, help="their size")
     parser.add_argument("--extractor", default="garments")
+    parser.add_argument("--from-run", type=Path, default=None, help="begin with the weights of this run")
+    parser.add_argument("--freeze-d", type=int, nargs="+", default=[0], help="lower layers of D that keep them")
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "little_data")
     parser.add_argument("--only-show", action="store_true", help="train nothing; show the scores so far")
     options = parser.parse_args()
     if options.steps % options.every:
         parser.error(f"--steps must be a multiple of --every, but they are {options.steps} and {options.every}")
+    if any(options.freeze_d) and not options.from_run:
+        parser.error("--freeze-d needs --from-run, whose weights are kept")
     if not all(0 < share <= 1 for share in options.shares):
         parser.error("--shares must be above 0 and at most 1")
     return options
@@ -108,10 +118,11 @@ def compare(options):
     path = options.folder / "scores.jsonl"
     found = images.ImageOptions(data=options.data, size=options.size)
     trainings = [
-        training_of(options, found, method, share, seed)
+        training_of(options, found, method, share, seed, frozen)
         for seed in options.seeds  # the outermost, so that the first seed of everything comes first
         for share in options.shares
         for method in options.methods
+        for frozen in options.freeze_d
     ]
     if not options.only_show:
         train, test = (images.load(found, split, hold_out=True) for split in ("train", "test"))
@@ -127,10 +138,11 @@ def compare(options):
         draw(options.folder / "curves.png", wanted)
 
 
-def training_of(options, found, method, share, seed):
+def training_of(options, found, method, share, seed, frozen):
     config = config_of(options, found, method, seed)
     checksum = f"{zlib.crc32(repr(config).encode()):08x}"
-    return Training(options.recipe, method, share, seed, options.every, str(options.data or found.dataset), checksum)
+    data, start = str(options.data or found.dataset), str(options.from_run or "")
+    return Training(options.recipe, method, share, seed, options.every, data, checksum, start, frozen)
 
 
 def config_of(options, found, method, seed):
@@ -167,6 +179,10 @@ def measure(training, options, found, train, judge):
     config = config_of(options, found, training.method, training.seed)
     backend.set_random_seed(training.seed)
     gan = built(training.recipe, config, chosen.shape[1:])
+    if training.freeze_d:
+        freeze_discriminators(gan, training.freeze_d)
+    if training.from_run:
+        checkpoint.load_weights(Path(training.from_run) / "checkpoint.npz", gan)
     batch_size = config.batch_size * gan.discriminator_steps
     order = Repeated(len(chosen), batch_size * training.every)
     batches = Batches(chosen, batch_size, training.seed, order=order)
@@ -285,7 +301,7 @@ def read(path):
     for line in path.read_text("utf-8").splitlines() if path.exists() else ():
         with contextlib.suppress(ValueError):  # a line that a killed process did not finish
             row = json.loads(line)
-            training = Training(**{name: row.pop(name) for name in names})
+            training = Training(**{name: row.pop(name) for name in names if name in row})
             found.setdefault(training, {})[row["step"]] = row
     return found
 
@@ -304,7 +320,7 @@ def table(results):
         names = ("frechet", "precision", "recall", "novelty", "d_train", "d_held_out", "d_drawn", "ada_p")
         cells = {name: spread([row[name] for row in last]) if name in last[0] else "" for name in names}
         frechet, *others = cells.values()
-        facts = [f"{share:.0%}", method, str(len(rows)), f"{step:,}", frechet, spread(lowest), *others]
+        facts = [percent(share), method, str(len(rows)), f"{step:,}", frechet, spread(lowest), *others]
         lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines)
 
@@ -313,8 +329,23 @@ def groups(results):
     """Returns the rows of the seeds of each share and method, largest share first."""
     found = {}
     for training in sorted(results, key=lambda each: (-each.share, list(METHODS).index(each.method), each.seed)):
-        found.setdefault((training.share, training.method), []).append(results[training])
+        found.setdefault((training.share, described(training)), []).append(results[training])
     return found
+
+
+def percent(share):
+    """Formats a share of the images.
+
+    >>> percent(1), percent(0.05), percent(0.0017)
+    ('100%', '5%', '0.17%')
+    """
+    return f"{100 * share:.3g}%"
+
+
+def described(training):
+    """Returns the method of a training and what it begins with, in words."""
+    frozen = f", {training.freeze_d} of D frozen" if training.freeze_d else ""
+    return f"{training.method}, from {Path(training.from_run).name}{frozen}" if training.from_run else training.method
 
 
 def draw(path, results):
@@ -324,8 +355,9 @@ def draw(path, results):
     shares = sorted({training.share for training in results}, reverse=True)
     figure = Figure(figsize=(3.2 * len(shares), 8), layout="constrained")
     panels = figure.subplots(3, len(shares), sharex=True, sharey="row", squeeze=False)
+    methods = list(dict.fromkeys(method for _, method in groups(results)))
     for (share, method), rows in groups(results).items():
-        column, colour = panels[:, shares.index(share)], f"C{list(METHODS).index(method)}"
+        column, colour = panels[:, shares.index(share)], f"C{methods.index(method)}"
         steps = sorted(set.intersection(*map(set, rows)))
         curves = {name: np.array([[each[step][name] for step in steps] for each in rows]) for name in rows[0][steps[0]]}
         for axes, name in zip(column, ("frechet", "novelty"), strict=False):
@@ -334,7 +366,7 @@ def draw(path, results):
         for name, style in (("d_train", "-"), ("d_held_out", "--"), ("d_drawn", ":")):
             column[2].plot(steps, curves[name].mean(axis=0), colour, linestyle=style)
     for share, column in zip(shares, panels.T, strict=True):
-        column[0].set_title(f"{share:.0%} of the images")
+        column[0].set_title(f"{percent(share)} of the images")
         column[0].set_yscale("log")
         column[2].set_xlabel("training steps")
     panels[0, 0].legend()
