@@ -226,6 +226,27 @@ MISTAKES = (
         "tests/test_vae_gan.py::test_who_learns_from_what",
     ),
     Mistake(
+        "semi-supervised learning with the labels of all images",
+        "recipes/semi_supervised/data.py",
+        "rows = labelled_rows(dataset, config.images.labels, config.seed)",
+        "rows = np.arange(len(dataset.labels))",
+        "tests/test_semi_supervised.py::test_batches_have_labels_of_a_few_training_images_only",
+    ),
+    Mistake(
+        "test images among the labelled ones",
+        "recipes/semi_supervised/data.py",
+        "dataset = images.load(config.images, hold_out=True)",
+        'dataset = images.load(config.images, "test", hold_out=True)',
+        "tests/test_semi_supervised.py::test_batches_have_labels_of_a_few_training_images_only",
+    ),
+    Mistake(
+        "a classifier that calls an image real by its largest logit alone",
+        "recipes/semi_supervised/train.py",
+        "ops.logsumexp(of_classes, axis=-1, keepdims=True)",
+        "ops.max(of_classes, axis=-1, keepdims=True)",
+        "tests/test_semi_supervised.py::test_an_image_is_real_if_it_has_a_class",
+    ),
+    Mistake(
         "SimGAN without an adversarial loss",
         "recipes/simgan/train.py",
         '{**super().generator_loss(real, fake), "regularization": change}',

@@ -10,6 +10,7 @@ from recipes.mode_collapse import train as mode_collapse
 from recipes.pix2pix import train as pix2pix
 from recipes.projected_gan import train as projected_gan
 from recipes.r3gan import train as r3gan
+from recipes.semi_supervised import train as semi_supervised
 from recipes.simgan import train as simgan
 from recipes.stacked_mnist import train as stacked_mnist
 from recipes.style_transfer import train as style_transfer
@@ -23,7 +24,7 @@ GREY, COLOUR = (16, 16, 1), (16, 16, 3)
 
 
 class Tiny(NamedTuple):
-    """How a recipe becomes a tiny GAN: `build(config, *arguments)`, and the shapes of a sample's parts."""
+    """How a recipe becomes a tiny GAN: `build(config, *arguments)`, and the shapes of a sample's parts, also nested."""
 
     module: Any
     config: dict
@@ -45,6 +46,7 @@ TINY = {
     "simgan": Tiny(simgan, {"filters": 2}, (GREY,), (GREY, GREY)),
     "vae": Tiny(vae, {"filters": 2, "latent_dim": 4, "warm_up": 2}, (GREY, 1000), (GREY,)),
     "vae_gan": Tiny(vae_gan, {"filters": 2, "latent_dim": 4}, (GREY,), (GREY,)),
+    "semi_supervised": Tiny(semi_supervised, {"units": 8, "latent_dim": 4}, (GREY, 3, 1000), ((GREY, 3), GREY)),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
@@ -59,12 +61,15 @@ def build(name, **options):
 def batch(name, count=8, seed=0):
     """Returns real samples for the GAN of a recipe; a shape that is a number stands for labels of so many classes."""
     rng = np.random.default_rng(seed)
-    parts = tuple(
-        np.arange(count, dtype="int32") % shape
-        if isinstance(shape, int)
-        else rng.uniform(-1, 1, (count, *shape)).astype("float32")
-        for shape in TINY[name].shapes
-    )
+
+    def drawn(shape):
+        if isinstance(shape, int):
+            return np.arange(count, dtype="int32") % shape
+        if all(isinstance(side, int) for side in shape):
+            return rng.uniform(-1, 1, (count, *shape)).astype("float32")
+        return tuple(map(drawn, shape))
+
+    parts = tuple(map(drawn, TINY[name].shapes))
     return parts[0] if len(parts) == 1 else parts
 
 
@@ -107,4 +112,5 @@ def options(folder):
         ),
         "vae": (*data, "--filters", 2),
         "vae_gan": (*data, "--filters", 2),
+        "semi_supervised": (*data, "--units", 8, "--labels", 8),
     }

@@ -15,6 +15,7 @@ from common.base.errors import InputError, exit_code, printable
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
+from common.cli.features import features_action
 from common.cli.sample import sample_action
 from common.scoring.evaluator import evaluator_in_training
 from common.scoring.extractors import ExtractorName, refuse_unknown
@@ -82,7 +83,7 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
             samples that are no images it has its own `as_compared` and `__call__`.
     """
     name = package.split(".")[-1]
-    actions = {"sample": sample_action, "evaluate": evaluate_action, **(actions or {})}
+    actions = {"sample": sample_action, "evaluate": evaluate_action, "features": features_action, **(actions or {})}
     actions = {action: function for action, function in actions.items() if function}
 
     def run(arguments):

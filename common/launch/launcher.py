@@ -27,6 +27,7 @@ ORDER = [
     "projected_gan",
     "vae",
     "vae_gan",
+    "semi_supervised",
     "mode_collapse",
     "stacked_mnist",
     "pix2pix",

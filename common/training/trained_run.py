@@ -56,13 +56,12 @@ def store_networks(folder, gan):
     """Writes what the uses of a GAN need, with averaged weights, if any.
 
     That is `generator.keras`; `generator.json`, what it is fed and whether its weights are averaged; and a file for
-    each further network that is no discriminator, such as `encoder.keras`.
+    each further network, such as `discriminator.keras`.
     """
-    names = [name for player in gan.turns[1] for name in gan.players[player]]
     with gan.averaged():
-        for name in names:
+        for name, network in gan.networks.items():
             with whole(folder / f"{name}.keras") as part:
-                plain(gan.networks[name]).save(part)
+                plain(network).save(part)
     with whole(folder / "generator.json") as part:
         part.write_text(json.dumps(facts_of(gan), indent=2) + "\n", encoding="utf-8")
 

@@ -1,0 +1,140 @@
+"""Compares the classifier of semi_supervised with the same network on the labels alone, and with a linear one.
+
+    .venv/bin/python -m benchmarks.few_labels [--labels 100 500 1000] [--seeds 5] [--dataset mnist | --data FOLDER]
+
+A seed chooses the labelled images, the same for all classifiers. On the labels alone, the network is trained for as
+many steps, on batches of as many labelled images, with the same noise, optimizer and averaged weights. The table shows
+accuracies on held-out images, and differences between classifiers of the same seed, each the mean ± the standard
+deviation over the seeds. Runs and accuracies are kept; what is there is not computed again.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import common.launch.quiet  # noqa: F401 (before Keras)
+
+# isort: split
+import keras
+import numpy as np
+from keras.optimizers.schedules import CosineDecay
+
+from benchmarks.results import PROJECT, run, spread
+from common import backend
+from common.base.errors import InputError
+from common.scoring.classification import classify, labelled_rows
+from common.scoring.evaluator import Scores
+from data_prep import images
+from data_prep.batches import Batches
+from recipes.semi_supervised import data
+from recipes.semi_supervised.train import Classifier, Config
+
+GAN, LINEAR, ALONE = "GAN", "linear on pixels", "labels alone"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--labels", type=int, nargs="+", default=[100, 500, 1000])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--dataset", default="fashion_mnist")
+    parser.add_argument(
+        "--data", type=Path, default=None, help="images of your own, classes as subfolders, or IDX files"
+    )
+    parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "few_labels")
+    options = parser.parse_args()
+    try:
+        compare(options)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def compare(options):
+    options.folder.mkdir(parents=True, exist_ok=True)
+    found = data.LabelOptions(dataset=options.dataset, data=options.data)
+    results = {}
+    for seed in range(options.seeds):  # the outermost, so that the first seed of everything comes first
+        for count in options.labels:
+            config = Config(images=dataclasses.replace(found, labels=count), seed=seed)
+            folder = options.folder / f"{options.dataset}_{count}_seed_{seed}"
+            results[count, seed] = {**of_run(folder, config), ALONE: stored(folder / "alone.json", alone, config)}
+    everything = stored(options.folder / f"{options.dataset}_all.json", of_all, Config(images=found))
+    print(table(results, options.labels, range(options.seeds)))
+    print(f"With the labels of all training images, seed 0: {everything:.3f}")
+
+
+def stored(path, compute, config):
+    """Returns the accuracy in a file, which is computed and written first if it is not there."""
+    if not path.exists():
+        path.write_text(json.dumps({"accuracy": compute(config)}))
+    return json.loads(path.read_text())["accuracy"]
+
+
+# Classifiers ----------------------------------------------------------------------------------------------------------
+
+
+def of_run(folder, config):
+    """Returns the accuracies of a run of the recipe at its defaults, which is trained and evaluated first."""
+    if not (folder / "scores.json").exists():
+        chosen = {"dataset": config.images.dataset, "data": config.images.data, "labels": config.images.labels}
+        named = {name: value for name, value in chosen.items() if value != getattr(data.LabelOptions(), name)}
+        options = [text for name, value in named.items() for text in (f"--{name}", value)]
+        run("semi_supervised", *options, "--seed", config.seed, "--run-folder", folder)
+        run("semi_supervised", "evaluate", "--samples", 2000, "--run-folder", folder)
+    values = Scores.read(folder / "scores.json").values
+    return {GAN: values["accuracy of the classifier"], LINEAR: values["accuracy, linear on pixels"]}
+
+
+def alone(config):
+    """Returns the accuracy of the recipe's network trained on the labelled images alone."""
+    training = images.load(config.images, hold_out=True)
+    rows = labelled_rows(training, config.images.labels, config.seed)
+    return accuracy(config, training.images[rows], training.labels[rows], training.class_names)
+
+
+def of_all(config):
+    """Returns the accuracy of the recipe's network trained on all training images with their labels."""
+    training = images.load(config.images, hold_out=True)
+    return accuracy(config, training.images[np.arange(len(training.images))], training.labels, training.class_names)
+
+
+def accuracy(config, labelled, labels, class_names):
+    backend.set_random_seed(config.seed)
+    sizes = {"units": config.units, "input_noise": config.input_noise, "noise": config.noise}
+    classifier = Classifier(labelled.shape[1:], class_count=len(class_names), **sizes)
+    model = keras.Model(classifier.inputs[0], classifier.outputs[0])
+    rate = CosineDecay(config.learning_rate, config.length.steps)
+    model.compile(
+        keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=config.ema),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        steps_per_execution=8 if backend.supports_steps_per_execution() else 1,
+    )
+    size = min(config.batch_size, len(labelled))
+    batches = Batches((labelled, labels.astype("int32")), size, config.seed)
+    batches.set_steps_per_epoch(config.length.steps)
+    model.fit(batches, shuffle=False, verbose=0)  # then the model has its averaged weights
+    test = images.load(config.images, "test", hold_out=True)
+    predicted = classify(classifier, test.images[np.arange(len(test.images))])
+    return float(np.mean(predicted == test.labels))
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def table(results, counts, seeds):
+    """Returns the accuracies as a table in Markdown: a row for each number of labels."""
+    lines = ["| labels | GAN | labels alone | linear on pixels | GAN - labels alone | GAN - linear |", "|---" * 6 + "|"]
+    for count in counts:
+        rows = [results[count, seed] for seed in seeds]
+        cells = [spread([row[kind] for row in rows]) if kind in rows[0] else "" for kind in (GAN, ALONE, LINEAR)]
+        for kind in (ALONE, LINEAR):
+            cells.append(spread([row[GAN] - row[kind] for row in rows]) if GAN in rows[0] else "")
+        lines.append(f"| {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
