@@ -11,11 +11,13 @@ from common.base.errors import InputError
 from common.base.pictures import scale
 from common.cli.features import FeaturesOptions, Parts
 from common.networks import plain
+from common.saving import open_network
 from common.scoring import probes
 from common.scoring.classification import classify
 from data_prep import images
 from recipes.dcgan.train import ConvolutionalDiscriminator
 from tests.conftest import call_recipe, equal, is_one_sentence, values
+from tests.tiny_recipes import build
 
 RNG = np.random.default_rng(0)
 
@@ -46,7 +48,7 @@ def test_stages_are_the_activations_before_the_logit():
 def test_features_are_the_largest_of_each_cell():
     x = RNG.normal(size=(2, 8, 8, 3)).astype("float32")
     expected = x.reshape(2, 4, 2, 4, 2, 3).max(axis=(2, 4)).reshape(2, -1)
-    assert ops.convert_to_numpy(probes.pooled(ops.convert_to_tensor(x))) == pytest.approx(expected)
+    assert ops.convert_to_numpy(probes.pooled(ops.convert_to_tensor(x), "conv")) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("class_count", [2, 3])
@@ -61,6 +63,19 @@ def test_a_probe_becomes_a_classifier_of_keras(class_count):
     wanted = probe.linear.predict(probe.scaler.transform(features[layer]))
     assert np.array_equal(classify(classifier, known), wanted)
     assert probe.accuracy(features[layer], labels) > 0.9
+
+
+def test_a_network_may_have_layers_of_any_name():
+    """As one that was loaded from a file, in a process that has made no layer: names count from the beginning."""
+    inputs = keras.Input((16, 16, 1))
+    x = layers.Dense(4, name="dense")(layers.Flatten(name="flatten")(inputs))
+    flat = keras.Model(inputs, layers.Dense(1, name="dense_1")(layers.ReLU(name="re_lu")(x)))
+    keras.backend.clear_session()
+    known, labels = shades(30, 3)
+    features = probes.features_of(flat, known)["re_lu"]
+    assert features.shape == (30, 4)
+    probe = probes.Probe(features, labels)
+    assert probes.fine_tuned(flat, "re_lu", probe, known, labels, steps=2, seed=0).output_shape == (None, 3)
 
 
 def test_fine_tuning_changes_a_copy_of_all_layers():
@@ -78,6 +93,19 @@ def test_fine_tuning_changes_a_copy_of_all_layers():
 def test_an_untrained_network_has_other_weights():
     start = network()
     assert not np.array_equal(probes.untrained(start).get_weights()[0], start.get_weights()[0])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["vanilla", "dcgan", "wgan", "projected_gan", "vae_gan", "semi_supervised"])
+def test_discriminators_of_recipes_have_features(name, tmp_path):
+    plain(build(name).discriminator).save(tmp_path / "discriminator.keras")
+    opened = open_network(tmp_path / "discriminator.keras")
+    known, labels = shades(12, 3)
+    features = probes.features_of(opened, known)
+    assert {len(each) for each in features.values()} == {12}
+    layer = list(features)[-1]
+    assert probes.Probe(features[layer], labels).classifier(opened, layer).output_shape == (None, 3)
+    assert not np.array_equal(probes.features_of(probes.untrained(opened), known)[layer], features[layer])
 
 
 # Data -----------------------------------------------------------------------------------------------------------------

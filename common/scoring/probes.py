@@ -26,21 +26,25 @@ def stages(network):
     return {layer.name: layer.output for layer in found}
 
 
-def pooled(x):
+def pooled(x, name):
     """Returns features `(batch, units)` of the output of a layer, the largest in each of at most 4×4 cells.
+
+    Args:
+        x: symbolic tensor.
+        name: string, which makes the names of these layers differ from those of the network.
 
     Reference: Radford et al., 2015, section 5.1.
     """
     if len(x.shape) == 4:
         cell = [-(-side // SIDE) for side in x.shape[1:3]]
-        x = layers.MaxPooling2D(cell, padding="same")(x)
-    return layers.Flatten()(x)
+        x = layers.MaxPooling2D(cell, padding="same", name=f"{name}_cells")(x)
+    return layers.Flatten(name=f"{name}_features")(x)
 
 
 def features_of(network, images, batch_size=256):
     """Returns the pooled features of uint8 images at each of the `stages`, a dictionary from names to arrays."""
     found = stages(network)
-    model = keras.Model(network.inputs[0], [pooled(x) for x in found.values()])
+    model = keras.Model(network.inputs[0], [pooled(x, name) for name, x in found.items()])
     parts = [
         [as_array(x) for x in keras.tree.flatten(model(scale(images[start : start + batch_size]), training=False))]
         for start in range(0, len(images), batch_size)
@@ -78,7 +82,7 @@ class Probe:
         if kernel.shape[1] == 1:
             kernel, bias = np.hstack([0 * kernel, kernel]), np.append(0.0, bias)
         top = layers.Dense(kernel.shape[1], name="classes")
-        model = keras.Model(network.inputs[0], top(pooled(stages(network)[stage])), name="classifier")
+        model = keras.Model(network.inputs[0], top(pooled(stages(network)[stage], stage)), name="classifier")
         top.set_weights([kernel, bias])
         return model
 
