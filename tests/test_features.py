@@ -167,6 +167,17 @@ def test_features_of_a_run_become_a_classifier(run, tmp_path):
     assert (tmp_path / "mine.keras").read_text() == "mine"
 
 
+@pytest.mark.slow
+@pytest.mark.once
+def test_of_a_vae_the_encoder_is_used(data, tmp_path):
+    options = ("--filters", 2, "--latent-dim", 4, "--epochs", 1, "--run-folder", tmp_path / "run")
+    assert call_recipe("vae", "--data", data / "images.npz", *options).returncode == 0
+    options = ("--labels", 6, "--seeds", 1, "--steps", 1, "--run-folder", tmp_path / "run")
+    answer = call_recipe("vae", "features", *options)
+    assert answer.returncode == 0, answer.stderr
+    assert keras.saving.load_model(tmp_path / "run" / "classifier.keras").output_shape == (None, 3)
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "sentence"),

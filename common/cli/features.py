@@ -28,8 +28,8 @@ FEWEST = 50  # training images that choose the layer
 class FeaturesOptions:
     """Options of the action features."""
 
-    network: Literal["discriminator", "encoder"] = "discriminator"
-    """the network of the run whose layers are used"""
+    network: Literal["auto", "discriminator", "encoder"] = "auto"
+    """the network of the run whose layers are used; by default the discriminator, or the encoder of a vae"""
     labels: tuple[Annotated[int, Range(2, 1_000_000)], ...] = (50, 100, 500, 5000)
     """labelled images, as many of each class"""
     seeds: Annotated[int, Range(1, 100)] = 3  # choices of the labelled images
@@ -80,13 +80,16 @@ def features_action(name, arguments):
 
 
 def load_network(folder, kind, name):
-    """Returns the discriminator or the encoder of a run.
+    """Returns the discriminator or the encoder of a run, or, of the kind "auto", the first of them that it has.
 
     Raises:
         InputError: if the run has none, or it takes more than an image.
     """
     if not (folder / "config.json").exists():
         raise InputError(f"There is no run in {shown(folder)} yet; train first: ./run_recipe.sh {name}")
+    if kind == "auto":
+        stored = [each for each in ("discriminator", "encoder") if (folder / f"{each}.keras").exists()]
+        kind = stored[0] if stored else "discriminator"
     path = folder / f"{kind}.keras"
     if not path.exists():
         raise InputError(
