@@ -14,6 +14,7 @@ from common.latents import Latents
 from common.losses import NonSaturating, Wasserstein
 from common.networks import Discriminator, Generator, Network, freeze_lower
 from common.training import checkpoint
+from common.training.run import freeze_discriminators
 from tests.conftest import PROJECT, SmallDiscriminator, SmallGenerator, equal, values
 
 
@@ -404,3 +405,10 @@ def test_frozen_layers_stay_and_the_others_learn(small_gan, points):
 def test_the_last_layer_is_not_frozen(small_gan):
     with pytest.raises(InputError, match="leaves nothing to train: discriminator has 2 layers"):
         freeze_lower(small_gan().discriminator, 2)
+
+
+def test_a_discriminator_with_averaged_weights_is_not_frozen(small_gan):
+    gan = small_gan()
+    gan.discriminator_optimizer.use_ema = True
+    with pytest.raises(InputError, match="whose weights are averaged"):
+        freeze_discriminators(gan, 1)

@@ -391,10 +391,12 @@ The generator is `generator.keras`: `keras.saving.load_model("generator.keras")`
 
 
 def freeze_discriminators(gan, count):
-    """Freezes the lowest `count` layers of each discriminator of a GAN; raises an `InputError` if it has none."""
+    """Freezes the lowest `count` layers of each discriminator of a GAN, or raises an `InputError`."""
     judges = gan.turns[0]
     if not judges:
         raise InputError("--freeze-d freezes layers of a discriminator, but this model has none; leave it out.")
+    if any(gan.optimizers[player].use_ema for player in judges):  # Keras pairs averages and weights by their order
+        raise InputError("--freeze-d cannot freeze a discriminator whose weights are averaged; leave it out.")
     for name in (name for player in judges for name in gan.players[player]):
         freeze_lower(gan.networks[name], count)
 
