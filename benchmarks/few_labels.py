@@ -102,6 +102,7 @@ def of_all(config):
 
 
 def accuracy(config, labelled, labels, class_names):
+    """Returns the accuracy on held-out images of the recipe's network, trained on labelled uint8 images as it says."""
     backend.set_random_seed(config.seed)
     sizes = {"units": config.units, "input_noise": config.input_noise, "noise": config.noise}
     classifier = Classifier(labelled.shape[1:], class_count=len(class_names), **sizes)
@@ -129,9 +130,8 @@ def table(results, counts, seeds):
     lines = ["| labels | GAN | labels alone | linear on pixels | GAN - labels alone | GAN - linear |", "|---" * 6 + "|"]
     for count in counts:
         rows = [results[count, seed] for seed in seeds]
-        cells = [spread([row[kind] for row in rows]) if kind in rows[0] else "" for kind in (GAN, ALONE, LINEAR)]
-        for kind in (ALONE, LINEAR):
-            cells.append(spread([row[GAN] - row[kind] for row in rows]) if GAN in rows[0] else "")
+        cells = [spread([row[kind] for row in rows]) for kind in (GAN, ALONE, LINEAR)]
+        cells += [spread([row[GAN] - row[kind] for row in rows]) for kind in (ALONE, LINEAR)]
         lines.append(f"| {count} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -10,6 +10,8 @@ from common.base.errors import InputError
 def draw_samples(generator, inputs, batch_size=256, training=False):
     """Returns what a generator, such as one loaded from a file, makes of its inputs, as a float32 NumPy array.
 
+    Of a network with several outputs, such as an encoder, it is a structure of arrays.
+
     Args:
         generator: a built `keras.Model`.
         inputs: array `(count, latent_dim)`, such as `latents.fixed(count, seed)`; of an image-to-image generator its
@@ -25,7 +27,7 @@ def draw_samples(generator, inputs, batch_size=256, training=False):
     for start in range(0, count, batch_size):
         part = keras.tree.map_structure(lambda array, start=start: array[start : start + batch_size], inputs)
         batches.append(generator(part, training=training))
-    return np.concatenate([as_array(batch) for batch in batches])
+    return keras.tree.map_structure(lambda *parts: np.concatenate([as_array(part) for part in parts]), *batches)
 
 
 def as_array(samples):

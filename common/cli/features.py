@@ -63,11 +63,12 @@ def features_action(name, arguments):
     network = load_network(folder, options.network, name)
     parts = Parts(options_of(read_config(folder / "config.json"), images.ImageOptions), options)
     refuse_other_images(network, parts)
-    by_layer = {count: accuracy_of_layers(network, parts, count) for count in options.labels}
+    by_layer = accuracy_of_layers(network, parts, options.labels)
     most = max(options.labels)
     best = max(by_layer[most], key=by_layer[most].get)
     backend.set_random_seed(options.seed)
-    scores = {count: compare(network, best, parts, count, options.steps) for count in options.labels}
+    compared = {count: compare(network, best, parts, count, options.steps) for count in options.labels}
+    scores = {count: accuracies for count, (accuracies, _) in compared.items()}
     print(table(scores))
     layers = ", ".join(f"{layer} {accuracy:.3f}" for layer, accuracy in by_layer[most].items())
     print(f"On other training images, with {most} labels: {layers}. The best layer is {best}.")
@@ -75,7 +76,8 @@ def features_action(name, arguments):
     with whole(folder / "features.json") as part:
         part.write_text(json.dumps({"accuracy": scores, "layers": by_layer, "best": best}, indent=2) + "\n", "utf-8")
     with writing_to(out), whole(out) as part:
-        best_classifier(network, best, parts, most, options.steps).save(part)
+        others, wanted = parts.validation[0]
+        max(compared[most][1], key=lambda model: right(model, others, wanted)).save(part)
     print(f"Stored: features.png and features.json in {shown(folder)}, and the classifier {shown(out)}")
 
 
@@ -129,7 +131,6 @@ class Parts:
     def __init__(self, data, options):
         data = dataclasses.replace(data, augment=(), balance="none")
         training, test = (images.load(data, split, hold_out=True) for split in ("train", "test"))
-        self.class_names = training.class_names
         rows = np.random.default_rng(0).permutation(len(test.images))[:MOST]
         self.test = test.images[rows], test.labels[rows]
         self.labelled, self.validation = {}, {}
@@ -148,29 +149,45 @@ class Parts:
                 self.labelled[count, seed] = training.images[rows], training.labels[rows]
 
 
-def accuracy_of_layers(network, parts, count):
-    """Returns the mean accuracies of the probes of each layer on `parts.validation`, a dictionary of floats."""
-    accuracies = {}
+def accuracy_of_layers(network, parts, counts):
+    """Returns the mean accuracies of the probes of each layer on `parts.validation`.
+
+    Returns:
+        dictionary from numbers of labels to dictionaries from layers to floats.
+    """
+    accuracies = {count: {} for count in counts}
     for seed, (others, wanted) in parts.validation.items():
-        known, labels = parts.labelled[count, seed]
-        known, others = (probes.features_of(network, each) for each in (known, others))
-        for layer in known:
-            score = probes.Probe(known[layer], labels).accuracy(others[layer], wanted)
-            accuracies.setdefault(layer, []).append(score)
-    return {layer: float(np.mean(each)) for layer, each in accuracies.items()}
+        of_others = probes.features_of(network, others)
+        for count in counts:
+            known, labels = parts.labelled[count, seed]
+            for layer, features in probes.features_of(network, known).items():
+                score = probes.Probe(features, labels).accuracy(of_others[layer], wanted)
+                accuracies[count].setdefault(layer, []).append(score)
+    return {count: {layer: float(np.mean(each)) for layer, each in of.items()} for count, of in accuracies.items()}
 
 
 def compare(network, layer, parts, count, steps):
-    """Returns the accuracies of all `KINDS` on held-out images, a dictionary of lists: a number for each seed."""
-    scores = {kind: [] for kind in KINDS}
-    held_out, wanted = parts.test
+    """Returns the accuracies of all `KINDS` on held-out images, and the classifiers of the first seed.
+
+    Returns:
+        dictionary of lists, a number for each seed; list of `keras.Model`s, the probe and the fine-tuned network.
+    """
+    scores, kept = {kind: [] for kind in KINDS}, []
     for seed in parts.validation:
         known, labels = parts.labelled[count, seed]
-        for kinds, start in ((("probe", "fine-tuned"), network), (RANDOM, probes.untrained(network))):
-            for kind, model in zip(kinds, classifiers(start, layer, known, labels, steps, seed), strict=True):
-                scores[kind].append(float(np.mean(classify(model, held_out) == wanted)))
+        own = list(classifiers(network, layer, known, labels, steps, seed))
+        new = classifiers(probes.untrained(network), layer, known, labels, steps, seed)
+        for kind, model in zip(("probe", "fine-tuned", *RANDOM), (*own, *new), strict=True):
+            scores[kind].append(right(model, *parts.test))
+        held_out, wanted = parts.test
         scores["pixels"].append(float(np.mean(linear_classifier(known, labels)(held_out) == wanted)))
-    return scores
+        kept = kept or own
+    return scores, kept
+
+
+def right(model, held_out, wanted):
+    """Returns the share of images that a classifier gets right."""
+    return float(np.mean(classify(model, held_out) == wanted))
 
 
 def classifiers(network, layer, known, labels, steps, seed):
@@ -178,13 +195,6 @@ def classifiers(network, layer, known, labels, steps, seed):
     probe = probes.Probe(probes.features_of(network, known)[layer], labels)
     yield probe.classifier(network, layer)
     yield probes.fine_tuned(network, layer, probe, known, labels, steps, seed)
-
-
-def best_classifier(network, layer, parts, count, steps):
-    """Returns the probe or the fine-tuned network of the first seed, whichever is better on `parts.validation`."""
-    others, wanted = parts.validation[0]
-    found = classifiers(network, layer, *parts.labelled[count, 0], steps, seed=0)
-    return max(found, key=lambda model: np.mean(classify(model, others) == wanted))
 
 
 def table(scores):

@@ -3,11 +3,9 @@
 import keras
 import numpy as np
 from keras import layers
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from common.base.pictures import scale
-from common.sampling import as_array
+from common.sampling import draw_samples
 from data_prep.balance import repeated
 
 ACTIVATIONS = (layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Activation)
@@ -41,15 +39,10 @@ def pooled(x, name):
     return layers.Flatten(name=f"{name}_features")(x)
 
 
-def features_of(network, images, batch_size=256):
+def features_of(network, images):
     """Returns the pooled features of uint8 images at each of the `stages`, a dictionary from names to arrays."""
-    found = stages(network)
-    model = keras.Model(network.inputs[0], [pooled(x, name) for name, x in found.items()])
-    parts = [
-        [as_array(x) for x in keras.tree.flatten(model(scale(images[start : start + batch_size]), training=False))]
-        for start in range(0, len(images), batch_size)
-    ]
-    return {name: np.concatenate([part[index] for part in parts]) for index, name in enumerate(found)}
+    model = keras.Model(network.inputs[0], {name: pooled(x, name) for name, x in stages(network).items()})
+    return draw_samples(model, scale(images))
 
 
 def untrained(network):
@@ -66,6 +59,9 @@ class Probe:
     """
 
     def __init__(self, features, labels):
+        from sklearn.linear_model import LogisticRegression  # takes a second, which a recipe's start does not need
+        from sklearn.preprocessing import StandardScaler
+
         self.scaler = StandardScaler().fit(features)
         self.linear = LogisticRegression(C=STRENGTH, max_iter=500).fit(self.scaler.transform(features), labels)
 

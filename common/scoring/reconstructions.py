@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from common.base import pictures
 from common.base.files import whole
 from common.base.pictures import scale, unscale
-from common.sampling import as_array, draw_samples
+from common.sampling import draw_samples
 
 SHOWN = 32  # images that are shown beside their reconstructions
 MOST = 2000  # images that are reconstructed
@@ -64,8 +64,7 @@ class Reconstructions:
 
 def encode(encoder, images, batch_size=256):
     """Returns mean and log-variance of the latents of images, arrays `(count, latent_dim)`."""
-    parts = [encoder(images[start : start + batch_size], training=False) for start in range(0, len(images), batch_size)]
-    return [np.concatenate([as_array(part[index]) for part in parts]) for index in (0, 1)]
+    return draw_samples(encoder, images, batch_size)
 
 
 def mean_sharpness(images):
