@@ -2,6 +2,8 @@
 
 import keras
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from common.base.errors import InputError
 from common.base.files import whole
@@ -52,8 +54,6 @@ def classify(classifier, images):
 
 def linear_classifier(images, labels):
     """Returns a function from uint8 images to classes: a linear classifier on pixels, trained on these images."""
-    from sklearn.linear_model import LogisticRegression  # takes a second, which a recipe's start does not need
-
     fitted = LogisticRegression(max_iter=1000).fit(pixels(images), labels)
     return lambda images: fitted.predict(pixels(images))
 
@@ -66,7 +66,6 @@ def pixels(images):
 def draw_confusion(path, labels, predicted, class_names):
     """Draws which share of each class, a row, is taken for which class, a column."""
     from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     figure = Figure(figsize=(8, 7), layout="constrained")
     shares = confusion_matrix(labels, predicted, labels=np.arange(len(class_names)), normalize="true")

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 from keras import layers
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from common.base.pictures import scale
 from common.sampling import draw_samples
@@ -59,9 +61,6 @@ class Probe:
     """
 
     def __init__(self, features, labels):
-        from sklearn.linear_model import LogisticRegression  # takes a second, which a recipe's start does not need
-        from sklearn.preprocessing import StandardScaler
-
         self.scaler = StandardScaler().fit(features)
         self.linear = LogisticRegression(C=STRENGTH, max_iter=500).fit(self.scaler.transform(features), labels)
 
