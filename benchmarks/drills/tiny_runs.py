@@ -56,7 +56,9 @@ def result_problem(folder, epochs):
         rows = list(csv.DictReader(file))
     if len(rows) != epochs:
         return f"{len(rows)} epochs in log.csv instead of {epochs}"
-    losses = [float(row[name]) for row in rows for name in ("d_loss", "g_loss")]
+    losses = [float(row[name]) for row in rows for name in row if name.endswith("_loss")]  # a VAE has only g_loss
+    if not losses:
+        return "no loss in log.csv"
     return None if all(map(math.isfinite, losses)) else "a loss is not finite"
 
 
