@@ -13,7 +13,7 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
 from benchmarks.results import PROJECT, run, spread
-from common.base.errors import InputError
+from common.base.errors import exit_code
 from common.scoring.evaluator import Scores
 from common.training.callbacks import read_log
 
@@ -38,18 +38,13 @@ def main():
         "| control | option | Fréchet distance | precision | recall | d_loss at the end |",
         "|---|---|---|---|---|---|",
     ]
-    try:
-        for name, arguments in CONTROLS.items():
-            folders = [options.folder / name.replace(" ", "_") / f"seed_{seed}" for seed in range(options.seeds)]
-            for seed, folder in enumerate(folders):
-                run("dcgan", *arguments, "--epochs", options.epochs, "--seed", seed, "--run-folder", folder)
-                run("dcgan", "evaluate", "--run-folder", folder)
-            rows.append(f"| {name} | {' '.join(arguments)} | {' | '.join(cells(folders))} |")
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+    for name, arguments in CONTROLS.items():
+        folders = [options.folder / name.replace(" ", "_") / f"seed_{seed}" for seed in range(options.seeds)]
+        for seed, folder in enumerate(folders):
+            run("dcgan", *arguments, "--epochs", options.epochs, "--seed", seed, "--run-folder", folder)
+            run("dcgan", "evaluate", "--run-folder", folder)
+        rows.append(f"| {name} | {' '.join(arguments)} | {' | '.join(cells(folders))} |")
     print("\n".join(rows))
-    return 0
 
 
 def cells(folders):
@@ -59,4 +54,4 @@ def cells(folders):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -23,7 +23,7 @@ from keras.optimizers.schedules import CosineDecay
 
 from benchmarks.results import PROJECT, run, spread
 from common import backend
-from common.base.errors import InputError
+from common.base.errors import exit_code
 from common.scoring.classification import classify, labelled_rows
 from common.scoring.evaluator import Scores
 from data_prep import images
@@ -44,12 +44,7 @@ def main():
     )
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "few_labels")
     options = parser.parse_args()
-    try:
-        compare(options)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    compare(options)
 
 
 def compare(options):
@@ -137,4 +132,4 @@ def table(results, counts, seeds):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -34,9 +34,8 @@ from scipy.spatial.distance import cdist
 
 from benchmarks.results import PROJECT, spread
 from common import backend
-from common.base.errors import InputError
-from common.base.files import whole
-from common.base.pictures import scale, unscale
+from common.base.errors import exit_code
+from common.base.pictures import save_figure, scale, unscale
 from common.diff_augment import LittleDataOptions
 from common.scoring import extractors, metrics
 from common.training import checkpoint
@@ -79,12 +78,7 @@ class Training:
 
 def main():
     options = parsed()
-    try:
-        compare(options)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    compare(options)
 
 
 def parsed():
@@ -373,9 +367,8 @@ def draw(path, results):
     labels = ("Fréchet distance", "novelty", "D: training —, held-out - -, samples ···")
     for axes, label in zip(panels[:, 0], labels, strict=True):
         axes.set_ylabel(label)
-    with whole(path) as part:
-        figure.savefig(part, dpi=80)
+    save_figure(path, figure)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

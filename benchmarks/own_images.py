@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import drawn
 from benchmarks.results import PROJECT, replace, run
-from common.base.errors import InputError
+from common.base.errors import exit_code
 from common.base.files import whole
 from common.scoring.evaluator import Scores
 from common.training.callbacks import read_log
@@ -42,19 +42,14 @@ def main():
     options = parser.parse_args()
     columns = ("folder", "recipe", "images", "steps", "minutes", "kernel distance × 1000", "precision", "recall")
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    try:
-        given = dict(each.split("=", 1) for each in options.data)
-        for name, data in {**drawn_images(options.drawn, options.folder), **given}.items():
-            for recipe in options.recipes:
-                folder = options.folder / f"{recipe}_{name}"
-                train_and_score(recipe, str(data), folder, options)
-                rows.append(f"| {name} | {recipe} | {' | '.join(cells(folder))} |")
-            keep_picture(options.folder / f"{options.recipes[0]}_{name}", name)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+    given = dict(each.split("=", 1) for each in options.data)
+    for name, data in {**drawn_images(options.drawn, options.folder), **given}.items():
+        for recipe in options.recipes:
+            folder = options.folder / f"{recipe}_{name}"
+            train_and_score(recipe, str(data), folder, options)
+            rows.append(f"| {name} | {recipe} | {' | '.join(cells(folder))} |")
+        keep_picture(options.folder / f"{options.recipes[0]}_{name}", name)
     replace(PAGE, "\n".join(rows))
-    return 0
 
 
 def train_and_score(recipe, data, folder, options):
@@ -102,4 +97,4 @@ def keep_picture(folder, name):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

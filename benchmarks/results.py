@@ -17,7 +17,7 @@ from pathlib import Path
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-from common.base.errors import InputError
+from common.base.errors import InputError, exit_code
 from common.cli import evaluate
 from common.launch.launcher import recipes
 from common.scoring.evaluator import PRINTED, Scores, refuse_other_protocol
@@ -36,19 +36,14 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "results")
     options = parser.parse_args()
-    try:
-        folders = [options.folder / options.recipe / f"seed_{seed}" for seed in range(options.seeds)]
-        for seed, folder in enumerate(folders):
-            run(options.recipe, "--seed", seed, "--run-folder", folder)
-            run(options.recipe, "evaluate", "--run-folder", folder)
-        page = PROJECT / "recipes" / options.recipe / "README.md"
-        replace(page, card(options.recipe, folders))
-        shutil.copyfile(grids_of(folders[0])[-1], page.with_name("samples.png"))
-        replace(PROJECT / "README.md", table(cards(), training_images()))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    folders = [options.folder / options.recipe / f"seed_{seed}" for seed in range(options.seeds)]
+    for seed, folder in enumerate(folders):
+        run(options.recipe, "--seed", seed, "--run-folder", folder)
+        run(options.recipe, "evaluate", "--run-folder", folder)
+    page = PROJECT / "recipes" / options.recipe / "README.md"
+    replace(page, card(options.recipe, folders))
+    shutil.copyfile(grids_of(folders[0])[-1], page.with_name("samples.png"))
+    replace(PROJECT / "README.md", table(cards(), training_images()))
 
 
 def run(*arguments):
@@ -168,4 +163,4 @@ def replace(page, text):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

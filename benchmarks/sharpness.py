@@ -12,7 +12,7 @@ from pathlib import Path
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-from common.base.errors import InputError
+from common.base.errors import exit_code
 from common.base.pictures import unscale
 from common.sampling import draw_samples
 from common.scoring.reconstructions import mean_sharpness
@@ -25,13 +25,8 @@ def main():
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs of one data set")
     parser.add_argument("--samples", type=int, default=2000)
     options = parser.parse_args()
-    try:
-        for folder in options.runs:
-            print(f"{folder}: {sharpness(folder, options.samples):.2f}")
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    for folder in options.runs:
+        print(f"{folder}: {sharpness(folder, options.samples):.2f}")
 
 
 def sharpness(folder, count):
@@ -42,4 +37,4 @@ def sharpness(folder, count):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

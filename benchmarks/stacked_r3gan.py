@@ -15,7 +15,7 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 import numpy as np
 
 from benchmarks.results import PROJECT, run
-from common.base.errors import InputError
+from common.base.errors import exit_code
 from common.base.files import whole
 from common.base.pictures import unscale
 from common.sampling import draw_samples
@@ -34,17 +34,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "stacked_mnist")
     options = parser.parse_args()
-    try:
-        planes = data.grey(images.load(images.ImageOptions(dataset="mnist", data=options.data)))
-        folder = options.folder / f"r3gan_{options.steps}_{options.seed}"
-        stacked = stacked_file(planes, options.folder / "images.npy")
-        run("r3gan", "--data", stacked, "--steps", options.steps, "--seed", options.seed, "--run-folder", folder)
-        found = count_modes("r3gan", folder, planes)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+    planes = data.grey(images.load(images.ImageOptions(dataset="mnist", data=options.data)))
+    folder = options.folder / f"r3gan_{options.steps}_{options.seed}"
+    stacked = stacked_file(planes, options.folder / "images.npy")
+    run("r3gan", "--data", stacked, "--steps", options.steps, "--seed", options.seed, "--run-folder", folder)
+    found = count_modes("r3gan", folder, planes)
     print(f"r3gan, {options.steps:,} steps, seed {options.seed}: {found['modes']:.0f} modes, KL {found['kl']:.3f}")
-    return 0
 
 
 def stacked_file(planes, path):
@@ -65,4 +60,4 @@ def count_modes(name, folder, planes):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

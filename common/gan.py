@@ -318,6 +318,17 @@ class GAN(SavableModel):
         return averages.averaged(self)
 
 
+class ConditionalGAN(GAN):
+    """A class-conditional GAN: a batch is `(images, labels)`, and fake images are generated for the labels of the real.
+
+    Both networks receive the label as their second input. Reference: Mirza and Osindero, 2014, arXiv:1411.1784.
+    """
+
+    def fake(self, batch):
+        _, labels = batch
+        return self.generator(self.draw(count_of(batch), labels), training=True), labels
+
+
 def count_of(batch):
     """Returns the number of samples of a batch: that of its first array."""
     return ops.shape(keras.tree.flatten(batch)[0])[0]

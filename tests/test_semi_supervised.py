@@ -120,7 +120,7 @@ def test_labelled_images_are_as_many_of_each_class_and_chosen_by_the_seed(split)
     [
         (10, "must be a multiple of 3, the number of classes, but is 10; use 9."),
         (1, "but is 1; use 3."),
-        (63, "are 21 of each class, but 2 has only 20 training images; use --labels 60 or fewer."),
+        (63, "--labels 63 takes 21 images of each class, but 2 has only 20 training images; use --labels 60 or fewer."),
     ],
 )
 def test_labels_that_cannot_be_chosen_are_refused(split, count, sentence):

@@ -138,5 +138,10 @@ def save_losses(path, rows):
         else:
             axes.legend()
     panels[-1].set_xlabel("epoch")
+    save_figure(path, figure, dpi=100)
+
+
+def save_figure(path, figure, dpi=80):
+    """Writes a figure of matplotlib to a file, which is whole or not there."""
     with whole(path) as part:
-        figure.savefig(part, dpi=100)
+        figure.savefig(part, dpi=dpi)

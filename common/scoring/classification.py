@@ -6,8 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from common.base.errors import InputError
-from common.base.files import whole
-from common.base.pictures import scale
+from common.base.pictures import save_figure, scale
 from common.sampling import draw_samples
 
 
@@ -22,23 +21,44 @@ def labelled_rows(dataset, count, seed):
     Raises:
         InputError: if there is one class only, the classes cannot get equally many, or one has fewer images.
     """
-    names = dataset.class_names
-    if len(names) < 2:
-        raise InputError("Labels need classes, but all images are of one; put each class into its own folder.")
-    if count % len(names):
+    classes = len(dataset.class_names)
+    refuse_one_class(dataset)
+    if count % classes:
         raise InputError(
-            f"--labels must be a multiple of {len(names)}, the number of classes, but is {count}; use "
-            f"{max(1, round(count / len(names))) * len(names)}."
+            f"--labels must be a multiple of {classes}, the number of classes, but is {count}; use "
+            f"{max(1, round(count / classes)) * classes}."
         )
-    rng, each = np.random.default_rng(seed), count // len(names)
+    return rows_of_each_class(dataset, count // classes, seed, "--labels", classes)
+
+
+def rows_of_each_class(dataset, each, seed, option, unit=1):
+    """Returns the rows of so many images of each class, sorted and chosen by the seed, as `labelled_rows` does.
+
+    Args:
+        dataset: `Images`.
+        each: integer, images of a class.
+        seed: integer.
+        option: string, by which the user says how many, for the error.
+        unit: integer, what the option counts for one image of each class.
+
+    Raises:
+        InputError: if there is one class only, or a class has fewer images.
+    """
+    refuse_one_class(dataset)
+    rng, names = np.random.default_rng(seed), dataset.class_names
     of_class = [rng.permutation(np.flatnonzero(dataset.labels == label)) for label in range(len(names))]
     for name, rows in zip(names, of_class, strict=True):
         if len(rows) < each:
             raise InputError(
-                f"--labels {count} are {each} of each class, but {name} has only {len(rows)} training images; use "
-                f"--labels {min(map(len, of_class)) * len(names)} or fewer."
+                f"{option} {each * unit} takes {each} images of each class, but {name} has only {len(rows)} training "
+                f"images; use {option} {min(map(len, of_class)) * unit} or fewer."
             )
     return np.sort(np.concatenate([rows[:each] for rows in of_class]))
+
+
+def refuse_one_class(dataset):
+    if len(dataset.class_names) < 2:
+        raise InputError("Labels need classes, but all images are of one; put each class into its own folder.")
 
 
 def classify(classifier, images):
@@ -73,5 +93,4 @@ def draw_confusion(path, labels, predicted, class_names):
     display.plot(ax=figure.subplots(), cmap="Blues", values_format=".2f", xticks_rotation=45)
     right = f"{np.mean(labels == predicted):.1%} of held-out images are right"
     display.ax_.set(title=right, ylabel="class", xlabel="predicted")
-    with whole(path) as part:
-        figure.savefig(part, dpi=80)
+    save_figure(path, figure)

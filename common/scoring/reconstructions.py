@@ -5,8 +5,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from common.base import pictures
-from common.base.files import whole
-from common.base.pictures import scale, unscale
+from common.base.pictures import save_figure, scale, unscale
 from common.sampling import draw_samples
 
 SHOWN = 32  # images that are shown beside their reconstructions
@@ -87,5 +86,4 @@ def draw_latents(path, mean, labels, class_names):
     if len(class_names) > 1:
         axes.legend(markerscale=3, fontsize="small")
     axes.set_title("latents of held-out images" + (", first two principal components" if mean.shape[1] > 2 else ""))
-    with whole(path) as part:
-        figure.savefig(part, dpi=80)
+    save_figure(path, figure)

@@ -15,7 +15,7 @@ from keras import layers
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.diff_augment import LittleDataOptions
-from common.gan import GAN, count_of
+from common.gan import ConditionalGAN
 from common.layers import SpectralConv2D
 from common.losses import Hinge, NonSaturating
 from common.networks import Discriminator, Generator, downsample, upsample
@@ -68,17 +68,6 @@ class ConditionalDiscriminator(Discriminator):
             embedded = layers.Embedding(class_count, features.shape[1])(labels)
             logits = layers.Add()([logits, layers.Dot(axes=1)([embedded, features])])
         return logits
-
-
-# GAN --------------------------------------------------------------------------------------------------------------
-
-
-class ConditionalGAN(GAN):
-    """A sample is an image with its label; fake images are generated for the labels of the real ones."""
-
-    def fake(self, batch):
-        _, labels = batch
-        return self.generator(self.draw(count_of(batch), labels), training=True), labels
 
 
 # Training ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from keras.initializers import RandomNormal
 from common.base.ranges import Count, Rate, Seed, Share, Width
 from common.cli.main import main
 from common.diff_augment import LittleDataOptions
-from common.gan import GAN, count_of
+from common.gan import GAN, ConditionalGAN
 from common.losses import RelativisticPairing
 from common.networks import Discriminator, Generator, num_downsamplings
 from common.penalties import R1, R2, Lazy
@@ -92,17 +92,6 @@ class ResidualDiscriminator(Discriminator):
 
 def embed(labels, class_count, deviation):
     return layers.Embedding(class_count, LATENT_DIM, embeddings_initializer=RandomNormal(stddev=deviation))(labels)
-
-
-# GAN --------------------------------------------------------------------------------------------------------------
-
-
-class ConditionalGAN(GAN):
-    """A sample is an image with its label; fake images are generated for the labels of the real ones."""
-
-    def fake(self, batch):
-        _, labels = batch
-        return self.generator(self.draw(count_of(batch), labels), training=True), labels
 
 
 # Training ---------------------------------------------------------------------------------------------------------
