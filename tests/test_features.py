@@ -10,9 +10,11 @@ from keras import layers, ops
 from common.base.errors import InputError
 from common.base.pictures import scale
 from common.cli.features import FeaturesOptions, Parts
-from common.networks import plain
+from common.latents import Latents
+from common.networks import Generator, plain
+from common.sampling import draw_samples
 from common.saving import open_network
-from common.scoring import probes
+from common.scoring import inversion, probes
 from common.scoring.classification import classify
 from data_prep import images
 from recipes.dcgan.train import ConvolutionalDiscriminator
@@ -58,7 +60,7 @@ def test_a_probe_becomes_a_classifier_of_keras(class_count):
     features = probes.features_of(start, known)
     layer = list(features)[-1]
     probe = probes.Probe(features[layer], labels)
-    classifier = probe.classifier(start, layer)
+    classifier = probe.classifier(probes.up_to(start, layer))
     assert classifier.output_shape == (None, class_count)
     wanted = probe.linear.predict(probe.scaler.transform(features[layer]))
     assert np.array_equal(classify(classifier, known), wanted)
@@ -75,7 +77,10 @@ def test_a_network_may_have_layers_of_any_name():
     features = probes.features_of(flat, known)["re_lu"]
     assert features.shape == (30, 4)
     probe = probes.Probe(features, labels)
-    assert probes.fine_tuned(flat, "re_lu", probe, known, labels, steps=2, seed=0).output_shape == (None, 3)
+    assert probes.fine_tuned(probes.up_to(flat, "re_lu"), probe, known, labels, steps=2, seed=0).output_shape == (
+        None,
+        3,
+    )
 
 
 def test_fine_tuning_changes_a_copy_of_all_layers():
@@ -84,7 +89,7 @@ def test_fine_tuning_changes_a_copy_of_all_layers():
     before = values(start.variables)
     layer = list(probes.stages(start))[-1]
     probe = probes.Probe(probes.features_of(start, known)[layer], labels)
-    tuned = probes.fine_tuned(start, layer, probe, known, labels, steps=3, seed=0)
+    tuned = probes.fine_tuned(probes.up_to(start, layer), probe, known, labels, steps=3, seed=0)
     assert equal(values(start.variables), before)
     first = next(each for each in tuned.layers if isinstance(each, layers.Conv2D))
     assert not np.array_equal(first.kernel.numpy(), before[0])
@@ -104,8 +109,49 @@ def test_discriminators_of_recipes_have_features(name, tmp_path):
     features = probes.features_of(opened, known)
     assert {len(each) for each in features.values()} == {12}
     layer = list(features)[-1]
-    assert probes.Probe(features[layer], labels).classifier(opened, layer).output_shape == (None, 3)
+    assert probes.Probe(features[layer], labels).classifier(probes.up_to(opened, layer)).output_shape == (None, 3)
     assert not np.array_equal(probes.features_of(probes.untrained(opened), known)[layer], features[layer])
+
+
+class Bars(Generator):
+    """Each latent is the brightness of a bar, which an encoder can read off."""
+
+    def network(self, latents):
+        x = layers.Dense(4, activation="tanh", kernel_initializer="identity", name="bars")(latents)
+        x = layers.Reshape((16, 16, 1))(layers.UpSampling1D(64)(layers.Reshape((4, 1))(x)))
+        return layers.Activation("linear", name="image")(x)
+
+
+@pytest.mark.slow
+def test_an_encoder_inverts_a_generator():
+    generator = Bars(latent_dim=4)
+    encoder = inversion.encoder_of(generator, Latents(4), seed=0, steps=150, drawn=500)
+    vectors = Latents(4).fixed(200, seed=1)  # of another seed than the encoder was trained on
+    drawn = draw_samples(generator, vectors)
+    found = draw_samples(encoder, drawn)
+    assert np.mean((found - vectors) ** 2) < 0.2  # 1 for the mean
+    hidden = inversion.hidden_of(generator, encoder)
+    outputs = {name: ops.convert_to_numpy(x) for name, x in hidden(drawn[:8]).items()}
+    assert outputs["latents"] == pytest.approx(found[:8], abs=1e-4)
+    assert outputs["image"] == pytest.approx(draw_samples(generator, found[:8]), abs=1e-4)
+
+
+@pytest.mark.once
+def test_a_generator_of_classes_is_not_inverted():
+    with pytest.raises(InputError, match="this one is fed more, such as a class"):
+        inversion.encoder_of(build("cgan").generator, Latents(4, class_count=3), seed=0)
+
+
+def test_fine_tuning_keeps_the_averages_of_nested_norms():
+    generator, known = build("dcgan").generator, shades(12, 3)
+    encoder = keras.Sequential([layers.Input((16, 16, 1)), layers.Flatten(), layers.Dense(4)])
+    network = inversion.hidden_of(generator, encoder)
+    stage = list(probes.stages(network))[-1]
+    probe = probes.Probe(probes.features_of(network, known[0])[stage], known[1])
+    tuned = probes.fine_tuned(probes.up_to(network, stage), probe, *known, steps=2, seed=0)
+    norms = [layer for layer in probes.layers_of(tuned) if isinstance(layer, layers.BatchNormalization)]
+    assert norms
+    assert not any(layer.trainable for layer in norms)
 
 
 # Data -----------------------------------------------------------------------------------------------------------------
@@ -176,6 +222,17 @@ def test_of_a_vae_the_encoder_is_used(data, tmp_path):
     answer = call_recipe("vae", "features", *options)
     assert answer.returncode == 0, answer.stderr
     assert keras.saving.load_model(tmp_path / "run" / "classifier.keras").output_shape == (None, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_of_a_generator_an_encoder_is_trained(run, monkeypatch):
+    monkeypatch.setattr(inversion.encoder_of, "__defaults__", (3, 64))  # steps, and samples
+    options = ("--labels", 6, "--seeds", 1, "--steps", 1, "--out", run / "of_generator.keras")
+    answer = call_recipe("dcgan", "features", "--network", "generator", *options, "--run-folder", run)
+    assert answer.returncode == 0, answer.stderr
+    assert "latents 0." in answer.stdout
+    assert keras.saving.load_model(run / "of_generator.keras").output_shape == (None, 3)
 
 
 @pytest.mark.once

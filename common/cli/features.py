@@ -13,10 +13,12 @@ from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import run_folder, shown
+from common.base.pictures import save_figure
 from common.base.ranges import Count, Range, Seed
-from common.scoring import probes
+from common.scoring import inversion, probes
 from common.scoring.classification import classify, labelled_rows, linear_classifier
-from common.training.trained_run import load_generator, options_of, read_config
+from common.training.generator_check import refuse_no_images
+from common.training.trained_run import load_generator, load_latents, options_of, read_config
 from data_prep import images
 
 RANDOM = ("random, probe", "random, trained")
@@ -28,8 +30,9 @@ FEWEST = 50  # training images that choose the layer
 class FeaturesOptions:
     """Options of the action features."""
 
-    network: Literal["auto", "discriminator", "encoder"] = "auto"
-    """the network of the run whose layers are used; by default the discriminator, or the encoder of a vae"""
+    network: Literal["auto", "discriminator", "encoder", "generator"] = "auto"
+    """whose layers are used; by default those of the discriminator, or of the encoder of a vae; of a generator those
+    behind an encoder that is trained to invert it"""
     labels: tuple[Annotated[int, Range(2, 1_000_000)], ...] = (50, 100, 500, 5000)
     """labelled images, as many of each class"""
     seeds: Annotated[int, Range(1, 100)] = 3  # choices of the labelled images
@@ -60,7 +63,7 @@ def features_action(name, arguments):
         raise InputError(f"--out expects a file .keras, but is {out}; use {out.with_suffix('.keras')}.")
     if options.out:
         refuse_existing([out])
-    network = load_network(folder, options.network, name)
+    network = load_network(folder, options.network, name, options.seed)
     parts = Parts(options_of(read_config(folder / "config.json"), images.ImageOptions), options)
     refuse_other_images(network, parts)
     by_layer = accuracy_of_layers(network, parts, options.labels)
@@ -81,14 +84,21 @@ def features_action(name, arguments):
     print(f"Stored: features.png and features.json in {shown(folder)}, and the classifier {shown(out)}")
 
 
-def load_network(folder, kind, name):
+def load_network(folder, kind, name, seed):
     """Returns the discriminator or the encoder of a run, or, of the kind "auto", the first of them that it has.
+
+    Of the kind "generator" it is `inversion.hidden_of` an encoder that is trained here, from a seed.
 
     Raises:
         InputError: if the run has none, or it takes more than an image.
     """
     if not (folder / "config.json").exists():
         raise InputError(f"There is no run in {shown(folder)} yet; train first: ./run_recipe.sh {name}")
+    if kind == "generator":
+        generator = load_generator(folder / "generator.keras", name)
+        latents = load_latents(folder, generator)
+        refuse_no_images(generator)
+        return inversion.hidden_of(generator, inversion.encoder_of(generator, latents, seed))
     if kind == "auto":
         stored = [each for each in ("discriminator", "encoder") if (folder / f"{each}.keras").exists()]
         kind = stored[0] if stored else "discriminator"
@@ -193,8 +203,9 @@ def right(model, held_out, wanted):
 def classifiers(network, layer, known, labels, steps, seed):
     """Returns two classifiers of labelled images: the probe of a layer, and all layers up to it, trained on."""
     probe = probes.Probe(probes.features_of(network, known)[layer], labels)
-    yield probe.classifier(network, layer)
-    yield probes.fine_tuned(network, layer, probe, known, labels, steps, seed)
+    part = probes.up_to(network, layer)
+    yield probe.classifier(part)
+    yield probes.fine_tuned(part, probe, known, labels, steps, seed)
 
 
 def table(scores):
@@ -226,5 +237,4 @@ def draw(path, scores, by_layer):
     for axes in (left, right):
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
-    with whole(path) as part:
-        figure.savefig(part, dpi=80)
+    save_figure(path, figure)

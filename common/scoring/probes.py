@@ -19,11 +19,18 @@ def stages(network):
     """Returns the hidden outputs of a network that are worth probing, a dictionary from names of layers to tensors.
 
     They are the outputs of its activations; of a network without such layers, those of its layers with weights, but for
-    the last.
+    the last. A network whose output is a dictionary names them itself.
     """
+    if isinstance(network.output, dict):
+        return network.output
     found = [layer for layer in network.layers if isinstance(layer, ACTIVATIONS)]
     found = found or [layer for layer in network.layers if layer.weights][:-1]
     return {layer.name: layer.output for layer in found}
+
+
+def up_to(network, stage):
+    """Returns the part of a network from its input to one of its `stages`."""
+    return keras.Model(network.inputs[0], stages(network)[stage], name="features")
 
 
 def pooled(x, name):
@@ -62,13 +69,13 @@ class Probe:
 
     def __init__(self, features, labels):
         self.scaler = StandardScaler().fit(features)
-        self.linear = LogisticRegression(C=STRENGTH, max_iter=500).fit(self.scaler.transform(features), labels)
+        self.linear = LogisticRegression(C=STRENGTH, max_iter=3000).fit(self.scaler.transform(features), labels)
 
     def accuracy(self, features, labels):
         return float(self.linear.score(self.scaler.transform(features), labels))
 
-    def classifier(self, network, stage):
-        """Returns a `keras.Model` from images in [-1, 1] to logits: a network up to one of its `stages`, and the probe.
+    def classifier(self, network):
+        """Returns a `keras.Model` from images in [-1, 1] to logits: a network `up_to` a stage, and the probe.
 
         With two classes the probe has one logit, that of the second; the first then gets 0.
         """
@@ -77,21 +84,20 @@ class Probe:
         if kernel.shape[1] == 1:
             kernel, bias = np.hstack([0 * kernel, kernel]), np.append(0.0, bias)
         top = layers.Dense(kernel.shape[1], name="classes")
-        model = keras.Model(network.inputs[0], top(pooled(stages(network)[stage], stage)), name="classifier")
+        model = keras.Model(network.inputs[0], top(pooled(network.output, "last")), name="classifier")
         top.set_weights([kernel, bias])
         return model
 
 
-def fine_tuned(network, stage, probe, images, labels, steps, seed, learning_rate=1e-4):
-    """Returns a classifier whose layers are all trained, beginning with a network up to a stage, and its probe.
+def fine_tuned(network, probe, images, labels, steps, seed, learning_rate=1e-4):
+    """Returns a classifier whose layers are all trained, beginning with a network `up_to` a stage, and its probe.
 
     With the probe as its last layer it does not begin by spoiling the features (Kumar et al., 2022,
     https://arxiv.org/abs/2202.10054). Batch norm keeps its averages: a batch of few labelled images has poor ones.
 
     Args:
         network: `keras.Model`; stays as it is.
-        stage: string, one of its `stages`.
-        probe: `Probe` of that stage.
+        probe: `Probe` of its output.
         images: uint8 array `(count, height, width, channels)`.
         labels: integer array `(count,)`.
         steps: integer, training steps of 32 images.
@@ -100,8 +106,8 @@ def fine_tuned(network, stage, probe, images, labels, steps, seed, learning_rate
     """
     copy = untrained(network)
     copy.set_weights(network.get_weights())
-    model = probe.classifier(copy, stage)
-    for layer in model.layers:
+    model = probe.classifier(copy)
+    for layer in layers_of(model):
         layer.trainable = not isinstance(layer, layers.BatchNormalization)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(learning_rate), loss)
@@ -109,3 +115,9 @@ def fine_tuned(network, stage, probe, images, labels, steps, seed, learning_rate
     rows = repeated(np.random.default_rng(seed), np.arange(len(images)), steps * size)
     model.fit(scale(images)[rows], labels[rows], batch_size=size, shuffle=False, verbose=0)
     return model
+
+
+def layers_of(network):
+    """Yields the layers of a network, those of networks in it in their place."""
+    for layer in network.layers:
+        yield from layers_of(layer) if isinstance(layer, keras.Model) else (layer,)
