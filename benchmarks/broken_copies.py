@@ -109,8 +109,8 @@ MISTAKES = (
     Mistake(
         "two domains in the same order in every epoch",
         "data_prep/batches.py",
-        "repeated(rng, np.arange(len(part)), max(length, len(part)))",
-        "np.resize(np.arange(len(part)), max(length, len(part)))",
+        "repeated(rng, np.arange(len(part)), max(self._steps * part.batch_size, len(part)))",
+        "np.resize(np.arange(len(part)), max(self._steps * part.batch_size, len(part)))",
         "tests/test_style_transfer.py::test_each_domain_is_shuffled_independently",
     ),
     Mistake(
@@ -123,7 +123,7 @@ MISTAKES = (
     Mistake(
         "gradients of several devices summed instead of averaged",
         "common/backend.py",
-        "share = value / tf.distribute.get_strategy().num_replicas_in_sync",
+        "share = value / replicas()",
         "share = value",
         "tests/test_devices.py::test_losses_are_those_of_one_device_also_when_continued_on_one",
     ),
@@ -146,7 +146,7 @@ MISTAKES = (
         "common/gan.py",
         "networks = [network for name, network in self.networks.items() if name in self.players[player]]",
         "networks = list(self.networks.values())",
-        "tests/test_every_recipe.py::test_an_update_changes_one_network",
+        "tests/test_every_recipe.py::test_an_update_changes_the_networks_of_one_player",
     ),
     Mistake(
         "R3GAN whose residual blocks do not begin as the identity",
@@ -385,6 +385,20 @@ MISTAKES = (
         "return steps_per_pass * -(-SHORTEST // steps_per_pass)",
         "return steps_per_pass",
         "tests/test_length.py::test_a_run_keeps_its_steps_per_epoch",
+    ),
+    Mistake(
+        "drawn images in the test set",
+        "recipes/augmentation/study.py",
+        "found[name] = classifier.accuracy(held_out)",
+        "found[name] = classifier.accuracy(images.Images(*map(np.concatenate, zip(known[:2], held_out[:2])), ()))",
+        "tests/test_augmentation.py::test_classifiers_are_scored_on_the_held_out_images_alone",
+    ),
+    Mistake(
+        "a GAN that is trained on all images where few are meant",
+        "recipes/augmentation/data.py",
+        "return images.Images(training.images[rows], training.labels[rows], training.class_names)",
+        "return training",
+        "tests/test_augmentation.py::test_the_gan_sees_only_the_few_images_of_its_seed",
     ),
     Mistake(
         "pixels scaled otherwise than the weights were trained",

@@ -32,7 +32,10 @@ class LittleDataOptions:
 
     def check_given(self, given):
         if self.diff_augment and self.ada:
-            raise InputError("--diff-augment and --ada both augment what the discriminator sees; choose one of them.")
+            raise InputError(
+                "--diff-augment and --ada both augment what the discriminator sees; choose one of them, such as --ada "
+                "with --no-diff-augment."
+            )
 
     def augmentation(self):
         """Returns the `augmentation` of a `GAN` that the options ask for, or None."""

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from recipes.augmentation import train as augmentation
 from recipes.cgan import train as cgan
 from recipes.dcgan import train as dcgan
 from recipes.mode_collapse import train as mode_collapse
@@ -47,6 +48,7 @@ TINY = {
     "vae": Tiny(vae, {"filters": 2, "latent_dim": 4, "warm_up": 2}, (GREY, 1000), (GREY,)),
     "vae_gan": Tiny(vae_gan, {"filters": 2, "latent_dim": 4}, (GREY,), (GREY,)),
     "semi_supervised": Tiny(semi_supervised, {"units": 8, "latent_dim": 4}, (GREY, 3, 1000), ((GREY, 3), GREY)),
+    "augmentation": Tiny(augmentation, {"filters": 2, "latent_dim": 4, "embedding_dim": 3}, (GREY, 3), (GREY, 3)),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
@@ -113,4 +115,5 @@ def options(folder):
         "vae": (*data, "--filters", 2),
         "vae_gan": (*data, "--filters", 2),
         "semi_supervised": (*data, "--units", 8, "--labels", 8),
+        "augmentation": (*data, "--filters", 2, "--images-per-class", 16),
     }

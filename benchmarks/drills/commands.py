@@ -9,6 +9,8 @@ from benchmarks.drills.verdict import SECONDS, Verdict
 from common.base.ranges import Range
 from common.cli.apply import ApplyOptions
 from common.cli.evaluate import EvaluateOptions
+from common.cli.export import ExportOptions
+from common.cli.features import FeaturesOptions
 from common.cli.main import RunOptions
 from common.cli.sample import SampleOptions
 from recipes.cgan import interpolate
@@ -23,6 +25,8 @@ ACTIONS = {
     ("wgan", "sample"): SampleOptions,
     ("cgan", "sample"): SampleOptions,
     ("cgan", "interpolate"): interpolate.Options,
+    ("cgan", "export"): ExportOptions,
+    ("dcgan", "features"): FeaturesOptions,
     ("mode_collapse", "evaluate"): lesson.EvaluateOptions,
     ("pix2pix", "apply"): ApplyOptions,
     ("pix2pix", "evaluate"): measure.EvaluateOptions,

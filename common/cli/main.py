@@ -15,6 +15,7 @@ from common.base.errors import InputError, exit_code, printable
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
 from common.cli.evaluate import evaluate_action
+from common.cli.export import export_action
 from common.cli.features import features_action
 from common.cli.sample import sample_action
 from common.scoring.evaluator import evaluator_in_training
@@ -77,13 +78,19 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
         train: function `(config, run)`.
         config_class: frozen dataclass with a default for every field, among them `length` or `epochs`.
         package: string, `__package__` of the recipe: its last part names the run folder.
-        actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample` and
-            `evaluate`; None removes an action.
+        actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample`,
+            `evaluate`, `export` and `features`; None removes an action.
         evaluator: function from the config and the name of an extractor to the `Evaluator` of `--evaluate-every`; for
             samples that are no images it has its own `as_compared` and `__call__`.
     """
     name = package.split(".")[-1]
-    actions = {"sample": sample_action, "evaluate": evaluate_action, "features": features_action, **(actions or {})}
+    of_all = {
+        "sample": sample_action,
+        "evaluate": evaluate_action,
+        "export": export_action,
+        "features": features_action,
+    }
+    actions = {**of_all, **(actions or {})}
     actions = {action: function for action, function in actions.items() if function}
 
     def run(arguments):

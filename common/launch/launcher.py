@@ -28,6 +28,7 @@ ORDER = [
     "vae",
     "vae_gan",
     "semi_supervised",
+    "augmentation",
     "mode_collapse",
     "stacked_mnist",
     "pix2pix",
