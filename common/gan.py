@@ -318,6 +318,7 @@ class GAN(SavableModel):
         return averages.averaged(self)
 
 
+@keras.saving.register_keras_serializable(package="recipes.cgan.train")  # where files of version 0.1.0 have it
 class ConditionalGAN(GAN):
     """A class-conditional GAN: a batch is `(images, labels)`, and fake images are generated for the labels of the real.
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import common.controls
+import common.gan
 import common.penalties
-import recipes.cgan.train
 import recipes.pix2pix.train
 import recipes.simgan.train
 import recipes.style_transfer.train  # noqa: F401 (whose classes the files name)
