@@ -9,6 +9,7 @@ from keras import layers
 from common import backend
 from common.networks import num_downsamplings
 from common.scoring.classification import classify
+from common.training.callbacks import DataEpoch
 from data_prep import images
 from data_prep.balance import repeated
 from data_prep.batches import Batches
@@ -78,7 +79,9 @@ class Classifier:
             order=lambda rng: repeated(rng, rows, self.steps * BATCH_SIZE),
             augment=images.composed(changes),
         )
-        self.model.fit(batches, shuffle=False, verbose=0)
+        # PyTorch's dropout has a state that is no variable, and Keras draws from it when it builds a model to fit it.
+        seeded = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: backend.set_random_seed(self.seed))
+        self.model.fit(batches, shuffle=False, verbose=0, callbacks=[DataEpoch(batches), seeded])
 
     def accuracy(self, known):
         """Returns the share of labelled images that it gets right."""
