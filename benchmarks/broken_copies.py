@@ -396,7 +396,7 @@ MISTAKES = (
     Mistake(
         "a GAN that is trained on all images where few are meant",
         "recipes/augmentation/data.py",
-        "return images.Images(training.images[rows], training.labels[rows], training.class_names)",
+        "return training.at(rows)",
         "return training",
         "tests/test_augmentation.py::test_the_gan_sees_only_the_few_images_of_its_seed",
     ),

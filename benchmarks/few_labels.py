@@ -86,14 +86,12 @@ def of_run(folder, config):
 def alone(config):
     """Returns the accuracy of the recipe's network trained on the labelled images alone."""
     training = images.load(config.images, hold_out=True)
-    rows = labelled_rows(training, config.images.labels, config.seed)
-    return accuracy(config, training.images[rows], training.labels[rows], training.class_names)
+    return accuracy(config, *training.at(labelled_rows(training, config.images.labels, config.seed)))
 
 
 def of_all(config):
     """Returns the accuracy of the recipe's network trained on all training images with their labels."""
-    training = images.load(config.images, hold_out=True)
-    return accuracy(config, training.images[np.arange(len(training.images))], training.labels, training.class_names)
+    return accuracy(config, *images.load(config.images, hold_out=True).as_array())
 
 
 def accuracy(config, labelled, labels, class_names):
@@ -106,14 +104,14 @@ def accuracy(config, labelled, labels, class_names):
     model.compile(
         keras.optimizers.Adam(rate, beta_1=0.5, use_ema=True, ema_momentum=config.ema),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        steps_per_execution=8 if backend.supports_steps_per_execution() else 1,
+        steps_per_execution=backend.steps_per_execution(8),
     )
     size = min(config.batch_size, len(labelled))
     batches = Batches((labelled, labels.astype("int32")), size, config.seed)
     batches.set_steps_per_epoch(config.length.steps)
     model.fit(batches, shuffle=False, verbose=0)  # then the model has its averaged weights
-    test = images.load(config.images, "test", hold_out=True)
-    predicted = classify(classifier, test.images[np.arange(len(test.images))])
+    test = images.load(config.images, "test", hold_out=True).as_array()
+    predicted = classify(classifier, test.images)
     return float(np.mean(predicted == test.labels))
 
 

@@ -16,6 +16,7 @@ This is the only module that imports a framework; everything else goes through K
 - `inference(function)`: `function`, of tensors, compiled where that is faster; for what is never differentiated.
 - `Model`: a `keras.Model` whose `train_step` calls `update(batch)`.
 - `supports_steps_per_execution()`: whether Keras' trainer can take several steps per execution.
+- `steps_per_execution(most)`: so many steps, or 1 where the trainer takes no more.
 - `compiles_with_xla()`: whether to compile with XLA here.
 - `device()`, `device_count()`: the name of the first device; the number of devices of this host.
 - `distributed(count)`: the context in which networks are built and trained so that `count` devices share each batch.
@@ -58,6 +59,10 @@ def detached(structure):
 
 def distributed(count):
     return contextlib.nullcontext()
+
+
+def steps_per_execution(most):
+    return most if supports_steps_per_execution() else 1
 
 
 def draw_rows(draw, shape, **options):

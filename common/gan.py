@@ -161,9 +161,8 @@ class GAN(SavableModel):
         optimizer.build(self.trainable_variables)
         if jit_compile == "auto":
             jit_compile = backend.compiles_with_xla() and not kwargs.get("run_eagerly", False)
-        if not backend.supports_steps_per_execution():
-            steps_per_execution = 1
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps_per_execution, **kwargs)
+        steps = backend.steps_per_execution(steps_per_execution)
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps, **kwargs)
 
     # The training step ------------------------------------------------------------------------------------------
 

@@ -104,6 +104,14 @@ class Images(NamedTuple):
     labels: np.ndarray
     class_names: tuple[str, ...]
 
+    def at(self, rows):
+        """Returns some of the images, as an array."""
+        return Images(self.images[rows], self.labels[rows], self.class_names)
+
+    def as_array(self):
+        """Returns all of the images as an array, for data that fits into memory."""
+        return self.at(np.arange(len(self.images)))
+
 
 def load(options, split="train", hold_out=False):
     """Returns the `Images` that the options select.

@@ -19,8 +19,8 @@ FILTERS = 32
 def encoder_of(generator, latents, seed, steps=STEPS, drawn=DRAWN):
     """Returns an encoder from images in [-1, 1] to latents, which inverts a generator as far as it can be inverted.
 
-    It is trained on samples to minimize the squared error of the latents that they were drawn from: a latent regressor
-    (Donahue et al., 2017, https://arxiv.org/abs/1605.09782, section 3.5). No real image takes part.
+    It is trained on samples to minimize the squared error of the latents that they were drawn from: a latent regressor,
+    one of the baselines of Donahue et al., 2017, https://arxiv.org/abs/1605.09782. No real image takes part.
 
     Args:
         generator: `keras.Model` of latents alone.
@@ -44,8 +44,8 @@ def encoder_of(generator, latents, seed, steps=STEPS, drawn=DRAWN):
     images = keras.Input(generator.output_shape[1:], name="images")
     encoder = keras.Model(images, layers.Dense(vectors.shape[1])(downsample(images, FILTERS)), name="encoder")
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    execution = 8 if backend.supports_steps_per_execution() else 1
-    encoder.compile(keras.optimizers.Adam(rate), "mean_squared_error", steps_per_execution=execution)
+    steps_at_once = backend.steps_per_execution(8)
+    encoder.compile(keras.optimizers.Adam(rate), "mean_squared_error", steps_per_execution=steps_at_once)
     encoder.fit(batches, shuffle=False, verbose=0)
     return encoder
 

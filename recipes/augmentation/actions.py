@@ -23,8 +23,7 @@ def measure(folder, generator, _):
     """Returns the accuracies of the classifiers on held-out images, and draws them."""
     config = read_config(folder / "config.json")
     options, seed = options_of(config, data.FewImagesOptions), config["seed"]
-    real, test = data.few_images(options, seed), images.load(options, "test", hold_out=True)
-    held_out = images.Images(test.images[np.arange(len(test.images))], test.labels, test.class_names)
+    real, held_out = data.few_images(options, seed), images.load(options, "test", hold_out=True).as_array()
     latents, changes = load_latents(folder, generator), DIGITS if options.dataset == "mnist" else OTHERS
 
     def draw(labels):

@@ -40,4 +40,4 @@ def few_images(options, seed):
     """
     training = images.load(options, hold_out=True)
     rows = rows_of_each_class(training, options.images_per_class, seed, "--images-per-class")
-    return images.Images(training.images[rows], training.labels[rows], training.class_names)
+    return training.at(rows)

@@ -58,7 +58,7 @@ class Classifier:
         optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps))
         optimizer.build(self.model.trainable_variables)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(optimizer, loss, steps_per_execution=8 if backend.supports_steps_per_execution() else 1)
+        self.model.compile(optimizer, loss, steps_per_execution=backend.steps_per_execution(8))
         variables = [*self.model.variables, *optimizer.variables]
         self.initial = [(variable, keras.ops.convert_to_numpy(variable).copy()) for variable in variables]
 

@@ -22,12 +22,11 @@ def measure(name, folder, generator, evaluator):
     classifier, config = load_generator(folder / "discriminator.keras", name), read_config(folder / "config.json")
     options = options_of(config, data.LabelOptions)
     training, test = (images.load(options, split, hold_out=True) for split in ("train", "test"))
-    rows = labelled_rows(training, config["labels"], config["seed"])
-    linear = linear_classifier(training.images[rows], training.labels[rows])
-    held_out = test.images[np.arange(len(test.images))]
-    predicted = classify(classifier, held_out)
-    draw_confusion(folder / "confusion.png", test.labels, predicted, training.class_names)
+    labelled, held_out = training.at(labelled_rows(training, config["labels"], config["seed"])), test.as_array()
+    linear = linear_classifier(labelled.images, labelled.labels)
+    predicted = classify(classifier, held_out.images)
+    draw_confusion(folder / "confusion.png", held_out.labels, predicted, training.class_names)
     return {
-        "accuracy of the classifier": float(np.mean(predicted == test.labels)),
-        "accuracy, linear on pixels": float(np.mean(linear(held_out) == test.labels)),
+        "accuracy of the classifier": float(np.mean(predicted == held_out.labels)),
+        "accuracy, linear on pixels": float(np.mean(linear(held_out.images) == held_out.labels)),
     }
