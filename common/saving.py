@@ -37,7 +37,9 @@ class SavableModel(backend.Model):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        networks = {name: serialize(plain(network)) for name, network in self.networks.items()}
+        # All exist at once: Keras takes two objects for one where the second has the freed address of the first.
+        plain_networks = {name: plain(network) for name, network in self.networks.items()}
+        networks = {name: serialize(network) for name, network in plain_networks.items()}
         return {
             "generator": networks.pop("generator"),
             "discriminator": networks.pop("discriminator", None),

@@ -1,11 +1,32 @@
-"""Files of networks from elsewhere."""
+"""Files of networks, of one's own and from elsewhere."""
+
+import gc
+import weakref
 
 import keras
 import pytest
 
+from common import saving
 from common.base.errors import InputError
 from common.scoring import extractors
 from common.training.trained_run import load_generator
+from tests.seven_gans import two_discriminators
+
+
+def test_networks_of_a_file_are_not_taken_for_one(monkeypatch):
+    """Keras knows an object by its address, which one that is no longer needed leaves to the next."""
+    plain, references = saving.plain, []
+
+    def recorded(network):
+        gc.collect()
+        assert all(reference() is not None for reference in references)
+        made = plain(network)
+        references.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(saving, "plain", recorded)
+    two_discriminators().get_config()
+    assert len(references) == 3
 
 
 @pytest.fixture(scope="module")
