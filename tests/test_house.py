@@ -61,9 +61,10 @@ def test_no_imports_in_a_circle():
 
 
 def test_data_prep_and_the_templates_need_nothing_above_the_ground():
-    """But for what installs packages: `python -m data_prep` all, the network of ImageNet its weights."""
+    """But for what installs packages: `python -m data_prep` all, the network of ImageNet its weights, meshes theirs."""
+    installers = ("data_prep.__main__", "data_prep.meshes", "common.imagenet")
     for module in MODULES:
-        if room(module) in ("data_prep", "common") and module not in ("data_prep.__main__", "common.imagenet"):
+        if room(module) in ("data_prep", "common") and module not in installers:
             others = {room(other) for other in imported(module)} - {room(module)}
             assert others <= {"common.base"}, (module, others)
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 from common.base.errors import InputError, exit_code
 from common.base.paths import PROJECT, named_by
@@ -32,7 +33,7 @@ LOCKS = PROJECT / "locks"
 # Installed by version only: a machine may get a build from elsewhere, such as PyTorch's for the CPU, unknown to locks.
 UNHASHED = ("torch",)
 GIGABYTES = {
-    **{BASE: 0.6, "imagenet": 0.04},
+    **{BASE: 0.6, "imagenet": 0.04, "meshes": 0.1},
     **{"tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8},
 }
 
@@ -102,6 +103,25 @@ def ensure(groups):
         for group in groups if groups == [LOCK] else [BASE, *groups]:
             if not is_installed(group):
                 install(group)
+
+
+def ensure_on_demand(group, purpose):
+    """Installs a group that a running program turns out to need, into the environment that it runs in.
+
+    Args:
+        group: string.
+        purpose: string, what needs it, such as "Files of 3D models": the start of the sentence of the error.
+
+    Raises:
+        InputError: if that is not the environment of the project, and as `ensure`.
+    """
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        raise InputError(
+            f"{purpose} need packages that are missing in {sys.prefix}, which is not the environment of the project; "
+            f"install {' '.join(requirements(group))} there, or run the recipe with ./run_recipe.sh."
+        )
+    ensure([group])
+    importlib.invalidate_caches()
 
 
 def starts():
