@@ -39,9 +39,14 @@ class Listing(NamedTuple):
 # Finding --------------------------------------------------------------------------------------------------------
 
 
-def find(root):
-    """Returns the `Listing` of a folder and its subfolders; follows links, detects loops, ignores hidden files."""
-    names, skipped = [], []
+def find(root, wanted=None):
+    """Returns the `Listing` of a folder and its subfolders; follows links, detects loops, ignores hidden files.
+
+    Args:
+        root: path of the folder.
+        wanted: function from the path of a file to whether it is listed; by default images are.
+    """
+    wanted, names, skipped = wanted or is_image, [], []
 
     def enter(folder, prefix, parents):
         try:
@@ -63,7 +68,7 @@ def find(root):
                     enter(entry.path, f"{name}/", {*parents, identity})
                 elif not entry.is_file():
                     skipped.append(Skipped(name, "skipped", "is a broken link or not a regular file"))
-                elif Path(entry.name).suffix.lower() in SUFFIXES or is_picture(entry.path):
+                elif wanted(entry.path):
                     names.append(name)
             except OSError as error:
                 skipped.append(Skipped(name, "skipped", f"cannot be read: {error.strerror}"))
@@ -73,8 +78,10 @@ def find(root):
     return Listing(Path(root), names, skipped)
 
 
-def is_picture(path):
-    """Returns whether the first bytes of a file are those of an image, for files without an image suffix."""
+def is_image(path):
+    """Returns whether a file has the suffix of an image, or its first bytes are those of one."""
+    if Path(path).suffix.lower() in SUFFIXES:
+        return True
     with open(path, "rb") as file:  # noqa: PTH123 (creating a path object would take as long as the test itself)
         start = file.read(12)
     begins = start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*"))

@@ -19,7 +19,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-def refuse_many(root, skipped, count, allowed=False):
+def refuse_many(root, skipped, count, allowed=False, what="images", suffixes=SUFFIXES):
     """Refuses a folder without images, or with too many files that cannot be used.
 
     Args:
@@ -27,6 +27,7 @@ def refuse_many(root, skipped, count, allowed=False):
         skipped: list of `Skipped`.
         count: integer, number of usable images.
         allowed: bool, whether more than `SKIPPED_SHARE` may be skipped.
+        what, suffixes: what the files should be, in the plural, and their suffixes.
 
     Raises:
         InputError: with a summary of the reasons.
@@ -34,20 +35,20 @@ def refuse_many(root, skipped, count, allowed=False):
     missing = missing_of(skipped)
     if not count:
         reasons = f"; {missing} files cannot be used ({summary(skipped)})" if missing else ""
-        raise InputError(f"{root} has no images ({', '.join(sorted(SUFFIXES))}), directly or in subfolders{reasons}.")
+        raise InputError(f"{root} has no {what} ({', '.join(sorted(suffixes))}), directly or in subfolders{reasons}.")
     if missing > SKIPPED_SHARE * (missing + count) and not allowed:
         raise InputError(
-            f"{missing} of {missing + count} images in {root} cannot be used ({summary(skipped)}), more than "
+            f"{missing} of {missing + count} {what} in {root} cannot be used ({summary(skipped)}), more than "
             f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or continue without "
             "them: --allow-skipped."
         )
 
 
-def tell_skipped(skipped, count):
+def tell_skipped(skipped, count, what="images"):
     """Prints one line about the skipped files, if there are any."""
     if skipped:
         missing = missing_of(skipped)
-        print(f"{missing} of {missing + count} images skipped ({summary(skipped)}): see skipped.csv.")
+        print(f"{missing} of {missing + count} {what} skipped ({summary(skipped)}): see skipped.csv.")
 
 
 def missing_of(skipped):

@@ -1,6 +1,7 @@
-"""Image files of every kind, generated for the tests."""
+"""Image files of every kind, and files of volumes, generated for the tests."""
 
 import io
+import itertools
 import os
 import struct
 import zlib
@@ -72,3 +73,12 @@ def bomb():
     data[16:24] = struct.pack(">II", 60000, 60000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     return bytes(data)
+
+
+def binvox(volume, sides=None):
+    """Returns the bytes of a .binvox file, its volume as runs of at most 255 voxels."""
+    values = volume.transpose(0, 2, 1).ravel().astype(np.uint8)  # y is fastest
+    runs = [(value, len(list(group))) for value, group in itertools.groupby(values)]
+    pieces = [(value, min(255, count - start)) for value, count in runs for start in range(0, count, 255)]
+    header = f"#binvox 1\ndim {sides or ' '.join(map(str, volume.shape))}\ntranslate 0 0 0\nscale 1\ndata\n"
+    return header.encode() + np.array(pieces, np.uint8).tobytes()

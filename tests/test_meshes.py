@@ -3,7 +3,6 @@
 import base64
 import importlib.util
 import io
-import itertools
 import json
 import re
 import shutil
@@ -21,6 +20,7 @@ from common.launch import environment
 from data_prep import meshes, render
 from data_prep.decode import UnusableError
 from tests.conftest import PROJECT
+from tests.files import binvox
 
 pytestmark = pytest.mark.once
 
@@ -290,15 +290,6 @@ def test_parts_of_many_triangles_make_the_same_volume(monkeypatch):
     whole = meshes.voxels(mesh, RESOLUTION)
     monkeypatch.setattr(meshes, "POINTS", 50)
     assert np.array_equal(meshes.voxels(mesh, RESOLUTION), whole)
-
-
-def binvox(volume, sides=None):
-    """Returns the bytes of a .binvox file, its volume as runs of at most 255 voxels."""
-    values = volume.transpose(0, 2, 1).ravel().astype(np.uint8)  # y is fastest
-    runs = [(value, len(list(group))) for value, group in itertools.groupby(values)]
-    pieces = [(value, min(255, count - start)) for value, count in runs for start in range(0, count, 255)]
-    header = f"#binvox 1\ndim {sides or ' '.join(map(str, volume.shape))}\ntranslate 0 0 0\nscale 1\ndata\n"
-    return header.encode() + np.array(pieces, np.uint8).tobytes()
 
 
 def test_binvox_has_its_axes(tmp_path):

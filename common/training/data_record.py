@@ -10,7 +10,7 @@ from pathlib import Path
 from common.base.arguments import as_option
 from common.base.errors import InputError
 from common.base.files import whole
-from data_prep import folders
+from data_prep import folders, volumes
 
 
 def record_of(config):
@@ -43,11 +43,12 @@ def record_of_path(path):
 
 
 def names_of(path):
-    """Returns the names of the files that a path stands for: itself, or the images of a folder, or its array files."""
+    """Returns the names of the files that a path stands for: itself, or the images of a folder, its 3D models, or its
+    array files."""
     if not path.is_dir():
         return [""]
-    images = folders.find(path).names
-    return images or sorted(item.name for item in os.scandir(path) if item.is_file() and item.name[0] != ".")
+    known = folders.find(path).names or folders.find(path, volumes.is_model).names
+    return known or sorted(item.name for item in os.scandir(path) if item.is_file() and item.name[0] != ".")
 
 
 def write(path, record):
