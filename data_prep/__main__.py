@@ -28,7 +28,7 @@ import tyro
 
 from common.base.arguments import parse, refuse_ignored
 from common.base.ranges import Count
-from data_prep import analysis, clean, datasets, images, report
+from data_prep import analysis, clean, datasets, images, report, report_models
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,13 @@ class CleanOptions:
 
 def report_on(path, arguments):
     (options,) = parse("python -m data_prep report PATH", "Report on a data set.", {"report": ReportOptions}, arguments)
-    data = analysis.collect(path)
-    measured = analysis.measure(data)
-    parts = report.sections(data, measured)
+    resolution = report_models.resolution_of(path)
+    if resolution:
+        data, measured, parts = report_models.collect(path, resolution)
+    else:
+        data = analysis.collect(path)
+        measured = analysis.measure(data)
+        parts = report.sections(data, measured)
     print(report.text(parts))
     report.write(options.out, data, measured, parts, options.overwrite)
     print(f"\nWith images: {printable(options.out)}")

@@ -167,12 +167,14 @@ def read(path):
         InputError: if the file has no mesh, or is too large.
     """
     try:
-        return parsed(path)
+        mesh = parsed(path)
     except UnusableError as error:
         raise InputError(
             f"{path} {error}; expected is a mesh of at most {MAX_FACES:,} triangles, as {', '.join(FORMATS)}: "
             "simplify it, or export it again."
         ) from error
+    vertices, places = np.unique(mesh.vertices + 0.0, axis=0, return_inverse=True)  # .stl has three for each triangle
+    return package("trimesh").Trimesh(vertices, places.reshape(-1)[mesh.faces], process=False)
 
 
 def up_of(path):
@@ -185,7 +187,7 @@ def up_of(path):
 
 
 def parsed(path):
-    """Returns the mesh of a file: see `read`.
+    """Returns the mesh of a file: see `read`; equal vertices are not merged, which takes longer than the rest.
 
     Raises:
         UnusableError: with the reason.
@@ -208,8 +210,7 @@ def parsed(path):
     except Exception as error:  # its parsers raise whatever damaged bytes lead to
         raise UnusableError(f"cannot be read as {kind.upper()}, or is damaged") from error
     refuse_degenerate(vertices, triangles)
-    vertices, places = np.unique(vertices + 0.0, axis=0, return_inverse=True)  # .stl has three for each triangle
-    return trimesh.Trimesh(vertices, places.reshape(-1)[triangles], process=False)
+    return trimesh.Trimesh(vertices, triangles, process=False)
 
 
 def content(path):

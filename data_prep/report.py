@@ -142,12 +142,12 @@ def unusable(skipped):
     return Section("Unusable and misnamed files", lines or ["none"])
 
 
-def counted(groups, what):
+def counted(groups, what, noun="image"):
     if not groups:
         return ["none"]
     extra = sum(len(group) - 1 for group in groups)
     kinds = f"{len(groups)} group{'s' if len(groups) > 1 else ''}"
-    return [f"{extra} image{'s are' if extra > 1 else ' is'} {what} as another one, in {kinds}"]
+    return [f"{extra} {noun}{'s are' if extra > 1 else ' is'} {what} as another one, in {kinds}"]
 
 
 def near_lines(groups):

@@ -7,10 +7,11 @@ import trimesh
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.training import data_record
-from data_prep import folders, meshes, volumes
+from data_prep import folders, meshes, report_models, volumes
+from data_prep.__main__ import main
 from data_prep.skipped import Skipped
 from data_prep.volumes import VolumeOptions
-from tests.files import binvox
+from tests.files import binvox, write_many
 
 pytestmark = pytest.mark.once
 
@@ -322,3 +323,46 @@ def test_a_run_notices_another_model(tmp_path):
     first = data_record.record_of(config)
     write_box(tmp_path / "chair" / "b.stl", (1, 4, 2))
     assert first["data"]["files"] == 1 and data_record.record_of(config)["data"]["files"] == 2
+
+
+# The report -------------------------------------------------------------------------------------------------------
+
+
+def test_report_on_models(tmp_path, capsys):
+    root = folder_with_bad_files(tmp_path / "mine", good=12)
+    write_boxes(root / "chair" / "train", (20, 21, 22))
+    write_boxes(root / "chair" / "test", (22, 23))
+    write_boxes(root / "desk", (0, 30))
+    main(["report", str(root), "--out", str(tmp_path / "report.html")])
+    text = capsys.readouterr().out
+    for line in (
+        f"19 3D models in {root}, 1 more cannot be used",
+        "2 for test, 3 for train",
+        "chair/bad.off: cannot be read as OFF",
+        "2 3D models are voxel for voxel the same as another one, in 2 groups",
+        "1 3D model is the same as another one, in 1 group",
+        f"./run_recipe.sh image_to_3d --data {root}",
+    ):
+        assert line in text
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("data:image/jpeg") == 19 + 4 + 2  # a sample, the copies, the leak
+
+
+def test_report_on_volumes(tmp_path, capsys):
+    np.savez(tmp_path / "models.npz", chair=boxes(5), desk=boxes(5))
+    main(["report", str(tmp_path / "models.npz"), "--out", str(tmp_path / "report.html")])
+    text = capsys.readouterr().out
+    assert "10 3D models in" in text and "5 3D models are voxel for voxel the same" in text
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 28, 28, 3), (3, 28, 28, 1), (3, 3, 3, 3)])
+def test_images_are_no_volumes(tmp_path, shape):
+    np.savez(tmp_path / "images.npz", x=np.zeros(shape, np.uint8))
+    assert not report_models.resolution_of(tmp_path / "images.npz")
+
+
+def test_a_folder_of_images_with_a_model_is_one_of_images(tmp_path):
+    write_box(tmp_path / "a.stl", (1, 2, 3))
+    assert report_models.resolution_of(tmp_path)
+    write_many(tmp_path / "cats", 2)
+    assert not report_models.resolution_of(tmp_path)
