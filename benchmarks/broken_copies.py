@@ -214,9 +214,23 @@ MISTAKES = (
     Mistake(
         "a VAE-GAN that compares pixels, not features",
         "recipes/vae_gan/train.py",
-        '(ops.cast(self.discriminator(x, training=True)[1], "float32") for x in pair)',
-        "(ops.reshape(x, (count_of(x), -1)) for x in pair)",
+        "outputs = [self.discriminator(x, training=True) for x in",
+        "outputs = [(x, ops.reshape(x, (count_of(x), -1))) for x in",
         "tests/test_vae_gan.py::test_what_is_compared_are_features_of_the_discriminator",
+    ),
+    Mistake(
+        "an image and its reconstruction that are augmented differently",
+        "recipes/vae_gan/train.py",
+        "real, images = self.augmentation((real, images), seed=self.seed_generator)",
+        "real, images = (self.augmentation(x, seed=self.seed_generator) for x in (real, images))",
+        "tests/test_vae_gan.py::test_an_image_and_its_reconstruction_are_augmented_alike",
+    ),
+    Mistake(
+        "reconstructions whose features have other statistics than where they are judged",
+        "recipes/vae_gan/train.py",
+        "for x in (real[: count_of(real) // 2], images)]",
+        "for x in (real[: count_of(real) // 2], images[: count_of(real) // 2])]",
+        "tests/test_vae_gan.py::test_reconstructions_are_compared_as_they_are_judged_in_one_batch_with_drawn_images",
     ),
     Mistake(
         "a VAE-GAN whose encoder learns to fool the discriminator",

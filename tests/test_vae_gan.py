@@ -28,24 +28,44 @@ def images(count=8):
 # Terms ----------------------------------------------------------------------------------------------------------------
 
 
-def test_the_distance_is_one_of_features_summed_over_them():
-    gan, x, other = tiny(), images(3), images(6)
+def distance(gan, x, fakes):
+    """Returns what `gan` takes for the distance of images and the first ones of as many fakes twice."""
+    real = gan.real(ops.convert_to_tensor(x))
+    return float(gan.compare(real, ops.convert_to_tensor(np.concatenate(fakes)))[1])
+
+
+def without_batch_norm(gan):
     inputs = keras.Input((16, 16, 1))
     features = keras.layers.Flatten()(inputs)
     gan.discriminator = keras.Model(inputs, [features, features])
-    found = float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(other)))
-    assert found == pytest.approx(((x - other[:3]) ** 2).sum(axis=(1, 2, 3)).mean() / 2, rel=1e-5)
+    return gan
+
+
+def test_the_distance_is_one_of_features_summed_over_them():
+    x, made, drawn = images(3), images(3), images(3)
+    found = distance(without_batch_norm(tiny()), x, (made, drawn))
+    assert found == pytest.approx(((x - made) ** 2).sum(axis=(1, 2, 3)).mean() / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("option", ["diff_augment", "ada"])
 def test_an_image_and_its_reconstruction_are_augmented_alike(option):
-    gan, x = tiny(little_data=LittleDataOptions(**{option: True})), images(4)
+    gan = without_batch_norm(tiny(little_data=LittleDataOptions(**{option: True})))
     if option == "ada":
         gan.augmentation.p.assign(1.0)
-    gan.discriminator.trainable = False
-    assert float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(x))) == pytest.approx(0, abs=1e-6)
-    other = images(4)
-    assert float(gan.distance(ops.convert_to_tensor(x), ops.convert_to_tensor(other))) > 0.01
+    x, drawn = images(4), images(4)
+    assert distance(gan, x, (x, drawn)) == pytest.approx(0, abs=1e-6)
+    assert distance(gan, x, (drawn, x)) > 0.01
+
+
+def test_reconstructions_are_compared_as_they_are_judged_in_one_batch_with_drawn_images():
+    gan, x, made, drawn = tiny(), images(), images(), images() ** 2
+    logits, features = (ops.convert_to_numpy(each) for each in gan.judge(np.concatenate([made, drawn])))
+    of_real = ops.convert_to_numpy(gan.judge(x)[1])
+    expected = ((of_real - features[: len(x)]) ** 2).sum(axis=1).mean() / 2
+    assert distance(gan, x, (made, drawn)) == pytest.approx(expected, rel=1e-4)
+    assert distance(gan, x, (made, made)) != pytest.approx(expected, rel=1e-2)
+    judged, _ = gan.compare(gan.real(x), np.concatenate([made, drawn]))
+    assert np.allclose(ops.convert_to_numpy(gan.logits(judged)), logits, atol=1e-5)
 
 
 def test_what_is_compared_are_features_of_the_discriminator():
@@ -54,7 +74,7 @@ def test_what_is_compared_are_features_of_the_discriminator():
     for layer in gan.discriminator.layers:
         if isinstance(layer, keras.layers.Conv2D):
             layer.kernel.assign(np.zeros(layer.kernel.shape))
-    assert float(gan.encoder_loss(x, gan.fake(x))["reconstruction"]) == pytest.approx(0, abs=1e-6)
+    assert float(gan.encoder_loss(gan.real(x), gan.fake(x))["reconstruction"]) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +102,7 @@ def test_samples_that_are_judged_are_reconstructions_and_drawn_ones():
     assert mean.shape == (3, 4)
     seen = []
     gan.judge = lambda samples: seen.append(samples.shape[0]) or (ops.zeros((samples.shape[0], 1)), None)
-    gan.discriminator_loss(x, gan.fake(x))
+    gan.discriminator_loss(gan.real(x), gan.fake(x))
     assert seen == [6, 6]  # as many real images
 
 

@@ -77,37 +77,38 @@ class VAEGAN(GAN):
 
     players = {"discriminator": ("discriminator",), "generator": ("generator",), "encoder": ("encoder",)}
 
+    def real(self, batch):
+        return ops.concatenate([batch, batch])  # one for each fake image
+
     def fake(self, batch):
         mean, log_variance = self.networks["encoder"](batch, training=True)
         encoded = mean + ops.exp(log_variance / 2) * self.draw(count_of(batch))
-        drawn = self.draw(count_of(batch))
-        return self.generator(ops.concatenate([encoded, drawn]), training=True), mean, log_variance
+        latents = ops.concatenate([encoded, self.draw(count_of(batch))])
+        return self.generator(latents, training=True), mean, log_variance
 
     def logits(self, judged):
-        logits, _ = judged
-        return logits
+        return judged[0]
 
     def discriminator_loss(self, real, fake):
-        images, _, _ = fake
-        return super().discriminator_loss(ops.concatenate([real, real]), images)  # as many real ones as fake ones
+        return super().discriminator_loss(real, fake[0])
 
     def generator_loss(self, real, fake):
-        images, _, _ = fake
-        terms = super().generator_loss(ops.concatenate([real, real]), images)
-        return {**terms, "reconstruction": self.distance(real, images)}
+        judged, distance = self.compare(real, fake[0])
+        return {**self.adversarial_generator_loss(real, fake[0], judged), "reconstruction": distance}
 
     def encoder_loss(self, real, fake):
         images, mean, log_variance = fake
         divergence = ops.mean(ops.sum(kl_divergence(mean, log_variance), axis=1))
-        return {"kl": divergence, "reconstruction": self.distance(real, images)}
+        return {"kl": divergence, "reconstruction": self.compare(real, images)[1]}
 
-    def distance(self, real, images):
-        """Returns -log p(D's features of x | z), in nats and without its constant: each is normal with variance 1."""
-        pair = real, images[: count_of(real)]
-        if self.augmentation is not None:  # one draw for both; two would be most of their distance
-            pair = self.augmentation(pair, seed=self.seed_generator)
-        features, others = (ops.cast(self.discriminator(x, training=True)[1], "float32") for x in pair)
-        return ops.mean(ops.sum(ops.square(features - others), axis=1)) / 2
+    def compare(self, real, images):
+        """Returns what D says of all fake images, in one batch, and -log p(D's features of x | z) of those that are
+        reconstructions, in nats and without its constant: each feature is normal with variance 1."""
+        if self.augmentation is not None:  # one draw for an image and its reconstruction: two would be most of it
+            real, images = self.augmentation((real, images), seed=self.seed_generator)
+        outputs = [self.discriminator(x, training=True) for x in (real[: count_of(real) // 2], images)]
+        (_, features), judged = keras.tree.map_structure(lambda x: ops.cast(x, "float32"), outputs)
+        return judged, ops.mean(ops.sum(ops.square(features - judged[1][: count_of(features)]), axis=1)) / 2
 
 
 # Training ---------------------------------------------------------------------------------------------------------
