@@ -104,7 +104,7 @@ class VAEGAN(GAN):
     def compare(self, real, images):
         """Returns what D says of all fake images, in one batch, and -log p(D's features of x | z) of those that are
         reconstructions, in nats and without its constant: each feature is normal with variance 1."""
-        if self.augmentation is not None:  # one draw for an image and its reconstruction: two would be most of it
+        if self.augmentation is not None:  # one draw for a pair: two would be most of its distance
             real, images = self.augmentation((real, images), seed=self.seed_generator)
         outputs = [self.discriminator(x, training=True) for x in (real[: count_of(real) // 2], images)]
         (_, features), judged = keras.tree.map_structure(lambda x: ops.cast(x, "float32"), outputs)
