@@ -421,6 +421,34 @@ MISTAKES = (
         "images * 127.5 + 127.5",
         "tests/test_imagenet.py::test_logits_and_features_match_the_reference",
     ),
+    Mistake(
+        "image_to_3d whose discriminator does not see the image",
+        "recipes/image_to_3d/train.py",
+        "features += [self.features(layers.Conv2D, image, filters) for image in images]",
+        "features += [self.features(layers.Conv2D, 0 * image, filters) for image in images]",
+        "tests/test_image_to_3d.py::test_the_discriminator_sees_image_and_volume",
+    ),
+    Mistake(
+        "image_to_3d with real volumes beside their own images among what is rejected",
+        "recipes/image_to_3d/games.py",
+        "others = ops.roll(images, 1, axis=0)",
+        "others = images",
+        "tests/test_image_to_3d.py::test_wrong_images_reach_the_loss_of_the_discriminator",
+    ),
+    Mistake(
+        "copies of test models among the training models",
+        "data_prep/volumes.py",
+        "return with_splits(without_copies(found), seed)",
+        "return with_splits(found, seed)",
+        "tests/test_volumes.py::test_copies_are_left_out_before_the_parts_are_made",
+    ),
+    Mistake(
+        "a renderer that mirrors",
+        "data_prep/render.py",
+        "right = (-sin_a, cos_a, 0)",
+        "right = (sin_a, -cos_a, 0)",
+        "tests/test_render.py::test_no_axis_is_mirrored",
+    ),
 )
 
 

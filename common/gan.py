@@ -38,7 +38,7 @@ class GAN(SavableModel):
     Args:
         generator: a `Generator`, or any built `keras.Model`.
         discriminator: a `Discriminator`, or any built `keras.Model` that gives logits; None for a model without one,
-            such as a VAE, which is trained, saved and scored as a GAN is, and whose `players` do not name it.
+            such as a VAE, which is trained, saved and scored as a GAN is, and has no player that trains it.
         networks: dictionary from names to further networks, such as `{"encoder": encoder}`, for `players`.
         latents: a `Latents`, what the generator is fed; by default what its inputs suggest.
         seed: integer or None, of the latents and of everything else that a training step draws.
@@ -75,6 +75,8 @@ class GAN(SavableModel):
         self.generator = generator
         self.discriminator = discriminator
         judges = {} if discriminator is None else {"discriminator": discriminator}
+        if discriminator is None:  # not as an attribute of Keras, which would track it
+            vars(self)["players"] = {key: names for key, names in self.players.items() if "discriminator" not in names}
         self.networks = {"generator": generator, **judges, **(networks or {})}
         for name, network in (networks or {}).items():
             # Keras saves attributes in alphabetical order, and those it meets first in `layers` under their classes.

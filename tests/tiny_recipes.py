@@ -7,6 +7,7 @@ import numpy as np
 from recipes.augmentation import train as augmentation
 from recipes.cgan import train as cgan
 from recipes.dcgan import train as dcgan
+from recipes.image_to_3d import train as image_to_3d
 from recipes.mode_collapse import train as mode_collapse
 from recipes.pix2pix import train as pix2pix
 from recipes.projected_gan import train as projected_gan
@@ -22,6 +23,10 @@ from recipes.wgan import train as wgan
 from tests.files import write_many
 
 GREY, COLOUR = (16, 16, 1), (16, 16, 3)
+
+
+class Voxels(tuple):
+    """The shape of volumes, whose voxels are occupied or not."""
 
 
 class Tiny(NamedTuple):
@@ -49,9 +54,16 @@ TINY = {
     "vae_gan": Tiny(vae_gan, {"filters": 2, "latent_dim": 4}, (GREY,), (GREY,)),
     "semi_supervised": Tiny(semi_supervised, {"units": 8, "latent_dim": 4}, (GREY, 3, 1000), ((GREY, 3), GREY)),
     "augmentation": Tiny(augmentation, {"filters": 2, "latent_dim": 4, "embedding_dim": 3}, (GREY, 3), (GREY, 3)),
+    "image_to_3d": Tiny(
+        image_to_3d,
+        {"filters": 2, "code_dim": 4, "latent_dim": 2, "adversarial": 0.05},
+        (GREY, 8, 1000),
+        (GREY, Voxels((8, 8, 8))),
+    ),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
-TRANSLATORS = {"pix2pix", "style_transfer", "simgan"}  # have the action apply in the place of sample
+TRANSLATORS = {"pix2pix", "style_transfer", "simgan", "image_to_3d"}  # have the action apply
+WITHOUT_AUGMENTATION = {"mode_collapse", "image_to_3d"}  # whose samples are no images
 
 
 def build(name, **options):
@@ -67,6 +79,8 @@ def batch(name, count=8, seed=0):
     def drawn(shape):
         if isinstance(shape, int):
             return np.arange(count, dtype="int32") % shape
+        if isinstance(shape, Voxels):
+            return rng.random((count, *shape)) < 0.3
         if all(isinstance(side, int) for side in shape):
             return rng.uniform(-1, 1, (count, *shape)).astype("float32")
         return tuple(map(drawn, shape))
@@ -80,6 +94,7 @@ def options(folder):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (64, 28, 28, 1), "uint8")
     np.savez(folder / "images.npz", images=images, labels=np.arange(64) % 2)
+    np.savez(folder / "objects.npz", x=boxes(40))
     write_many(folder / "photos", 12)
     write_many(folder / "paintings", 12, first=50)
     data = ("--data", folder / "images.npz", "--batch-size", 32)
@@ -116,4 +131,18 @@ def options(folder):
         "vae_gan": (*data, "--filters", 2),
         "semi_supervised": (*data, "--units", 8, "--labels", 8),
         "augmentation": (*data, "--filters", 2, "--images-per-class", 16),
+        "image_to_3d": (
+            *("--data", folder / "objects.npz", "--resolution", 16, "--size", 16, "--views", 1),
+            *("--filters", 2, "--batch-size", 16),
+        ),
     }
+
+
+def boxes(count):
+    """Returns boxes of different sizes as volumes, a bool array `(count, 16, 16, 16)`; at most 50."""
+    solids = np.zeros((count, 16, 16, 16), bool)
+    for row, solid in enumerate(solids):
+        width, depth = 2 + row // 2 % 5, 2 + row // 10
+        x, y, z = (width, depth, 7) if row % 2 else (7, width, depth)
+        solid[8 - x : 8 + x, 8 - y : 8 + y, 8 - z : 8 + z] = True
+    return solids

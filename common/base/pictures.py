@@ -106,14 +106,28 @@ def save_png(path, image):
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=is_small)
 
 
-def save_gif(path, pictures, milliseconds=200):
-    """Writes an animation of image files, about `MOST_FRAMES` of them at most; the last one is shown longer."""
+def save_gif(path, pictures, milliseconds=200, pause=10):
+    """Writes an animation, of about `MOST_FRAMES` frames at most.
+
+    Args:
+        path: path.
+        pictures: list of paths of image files, or of uint8 images `(height, width, 1 or 3)`.
+        milliseconds: integer, how long a frame is shown.
+        pause: integer, how many times longer the last one is; 1 for what goes round.
+    """
     pictures = [*pictures[: -1 : max(1, len(pictures) // MOST_FRAMES)], pictures[-1]]
     # Few colours without dithering, because noise does not compress.
-    frames = [Image.open(picture).convert("RGB").quantize(64, dither=Image.Dither.NONE) for picture in pictures]
-    durations = [milliseconds] * (len(frames) - 1) + [10 * milliseconds]
+    frames = [frame_of(picture).quantize(64, dither=Image.Dither.NONE) for picture in pictures]
+    durations = [milliseconds] * (len(frames) - 1) + [pause * milliseconds]
     with whole(path) as part:
         frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def frame_of(picture):
+    """Returns an image file, or a uint8 image, as an image of Pillow in RGB."""
+    if isinstance(picture, np.ndarray):
+        return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
+    return Image.open(picture).convert("RGB")
 
 
 def save_losses(path, rows):

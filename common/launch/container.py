@@ -21,7 +21,7 @@ ENGINES = ("docker", "podman")
 # Options that name files.
 READ = (
     *("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated"),
-    *("--input", "--extractor", "--from-run"),
+    *("--images", "--input", "--to", "--extractor", "--from-run"),
 )
 WRITTEN = ("--run-folder", "--out")
 # What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.

@@ -34,6 +34,7 @@ ORDER = [
     "pix2pix",
     "style_transfer",
     "simgan",
+    "image_to_3d",
 ]
 COMMANDS = ("evaluate", "compare")  # of common/cli/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")

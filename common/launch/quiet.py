@@ -48,7 +48,7 @@ def sentence_about_settings():
 
 
 open_closed_streams()
-# By itself TensorFlow uses oneDNN only on CPUs with AVX-512 VNNI, and elsewhere takes ten times as long for 3D convolutions.
+# By itself TensorFlow uses oneDNN only on CPUs with AVX-512 VNNI; 3D convolutions take ten times as long without it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 with quiet_unless_failing(), sentence_about_settings():
     import keras

@@ -1,0 +1,95 @@
+"""Compares image_to_3d with and without its adversarial term, and with baselines, over seeds.
+
+    .venv/bin/python -m benchmarks.image_to_3d [--adversarial 0 0.01 0.05] [--seeds 3] [--data MODELS]
+
+Prints two tables in Markdown: the scores of the runs, and those of the answers that need no network; and draws the
+trade of the adversarial weight, overlap against loose voxels. Runs are kept; what is there is not computed again.
+"""
+
+import argparse
+from pathlib import Path
+
+import common.launch.quiet  # noqa: F401 (before Keras)
+
+# isort: split
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.results import PROJECT, run, spread
+from common.base.errors import exit_code
+from common.base.pictures import save_figure
+from common.scoring.evaluator import Scores
+
+COLUMNS = (
+    *("iou", "chamfer", "f-score", "volume", "one piece", "loose voxels"),
+    *("frechet", "precision", "recall", "kind right"),
+)
+BASELINES = (
+    "the mean object",
+    "the mean of the true kind",
+    "the object of the nearest image",
+    "the best training object",
+)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--adversarial", type=float, nargs="+", default=[0.0, 0.01, 0.05])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--data", type=Path, default=None, help="3D models of your own, or an .npz of volumes")
+    parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "image_to_3d_weights")
+    options = parser.parse_args()
+    weights, seeds = options.adversarial, range(options.seeds)
+    scores = {(weight, seed): scores_of(weight, seed, options) for seed in seeds for weight in weights}
+    of_weight = {weight: [scores[weight, seed] for seed in seeds] for weight in weights}
+    first = scores[weights[0], 0]
+    print(table({f"weight {weight:g}": found for weight, found in of_weight.items()}))
+    print(table({name: [baseline(first, name)] for name in BASELINES}))
+    draw(options.folder / "weights.png", of_weight)
+
+
+def scores_of(weight, seed, options):
+    """Returns the scores of a run, which is trained and evaluated first, a dictionary of floats."""
+    folder = options.folder / f"weight_{weight:g}_seed_{seed}"
+    if not (folder / "scores.json").exists():
+        given = {"--data": options.data, "--steps": options.steps}
+        further = [text for name, value in given.items() if value for text in (name, value)]
+        run("image_to_3d", "--adversarial", weight, "--seed", seed, *further, "--run-folder", folder)
+        run("image_to_3d", "evaluate", "--run-folder", folder)
+    return Scores.read(folder / "scores.json").values
+
+
+def baseline(scores, name):
+    """Returns the scores of a baseline among those of a run."""
+    ending = f" of {name}"
+    return {key.removesuffix(ending): value for key, value in scores.items() if key.endswith(ending)}
+
+
+def table(rows):
+    """Returns a table in Markdown.
+
+    Args:
+        rows: dictionary from names to lists of the scores of all seeds.
+    """
+    lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for name, found in rows.items():
+        cells = [spread([scores[column] for scores in found]) if column in found[0] else "" for column in COLUMNS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def draw(path, of_weight):
+    """Draws overlap against loose voxels, a point for each weight."""
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    for weight, found in of_weight.items():
+        x, y = (np.mean([scores[key] for scores in found]) for key in ("loose voxels", "iou"))
+        axes.plot(x, y, "o")
+        axes.annotate(f" {weight:g}", (x, y))
+    axes.set(xlabel="share of loose voxels", ylabel="intersection over union", title="weight of the adversarial term")
+    save_figure(path, figure)
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_code(main))

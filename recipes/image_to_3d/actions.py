@@ -1,0 +1,222 @@
+"""The actions apply, interpolate and sample: 3D models of images, between two images, and of latents alone."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from common.base import pictures
+from common.base.arguments import parse
+from common.base.errors import InputError
+from common.base.files import refuse_existing, writing_to
+from common.base.paths import run_folder, shown
+from common.base.ranges import Count, Range, Seed
+from common.cli import apply
+from common.training.trained_run import options_of, read_config
+from data_prep import meshes, render
+
+from . import data, measure
+from .model import open_model
+
+Format = Literal["glb", "obj", "stl", "ply", "html", "gif", "npz"]
+RunFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyOptions(apply.ApplyOptions):
+    """Options of the action apply."""
+
+    formats: tuple[Format, ...] = ("glb", "obj", "html", "gif")
+    """what is written of each 3D model: meshes; html, a page that turns it; gif, turning; npz, the probabilities"""
+    answers: Count = 1
+    """3D models of each image: the first with the most probable latents, further ones with latents that are drawn"""
+    threshold: Annotated[float | None, Range(0.01, 0.99)] = None
+    """probability from which a voxel is occupied; by default the one that evaluate has chosen, else 0.4"""
+
+
+def apply_to_images(name, arguments):
+    """Makes 3D models of the objects in images."""
+    (options,) = parse(f"./run_recipe.sh {name} apply", apply_to_images.__doc__, {"apply": ApplyOptions}, arguments)
+    inputs = apply.outputs_of(options)
+    stems = {path: answer_stems(out, options.answers) for path, out in inputs.items()}
+    if not options.overwrite:
+        files = [
+            stem.with_name(f"{stem.name}.{kind}")
+            for each in stems.values()
+            for stem in each
+            for kind in options.formats
+        ]
+        refuse_existing([*files, options.out / apply.SHEET])
+    model = model_of_images(name, options.run_folder)
+    level = options.threshold or model.threshold
+    rows = []
+    for path, outs in stems.items():
+        image = data.prepared(path, model.encoder.input_shape[1])
+        if image is None:
+            continue
+        latents = np.random.default_rng(options.seed).standard_normal((options.answers, model.latent_dim))
+        latents[0] = 0
+        volumes = model.volumes(np.repeat(image[np.newaxis], options.answers, axis=0), latents.astype("float32"))
+        with writing_to(options.out):
+            for volume, out in zip(volumes, outs, strict=True):
+                write(volume, level, image, out, options.formats)
+        rows += [image_and_views(image, volume >= level) for volume in volumes]
+    if not rows:
+        raise InputError(f"None of the {len(stems)} files of {options.input} shows an object that can be used.")
+    with writing_to(options.out / apply.SHEET):
+        pictures.save_png(options.out / apply.SHEET, pictures.grid(np.concatenate(rows), columns=4))
+    print(f"{len(rows)} 3D models in {shown(options.out)}; {apply.SHEET} shows them beside their images.")
+
+
+def answer_stems(path, count):
+    """Returns the paths without suffixes of the answers to the image whose translation would be `path`."""
+    stem = path.with_suffix("")
+    return [stem] if count == 1 else [stem.with_name(f"{stem.name}_{number}") for number in range(1, count + 1)]
+
+
+def with_suffix(stem, kind):
+    return stem.with_name(f"{stem.name}.{kind}")  # `Path.with_suffix` would replace what follows a dot in the name
+
+
+def model_of_images(name, folder):
+    """Returns the `Model` of a run, which makes 3D models of images."""
+    folder = folder or run_folder(name)
+    model = open_model(folder, name)
+    if model.encoder is None:
+        raise InputError(
+            f"The run in {shown(folder)} was trained with --unconditional and takes no images; draw from it with the "
+            "action sample, or train one without it."
+        )
+    return model
+
+
+def image_and_views(image, volume):
+    """Returns an image and three views of its volume, `(4, TILE, TILE, 1)` in [-1, 1]."""
+    return np.delete(measure.answers(image[np.newaxis], volume[np.newaxis], volume[np.newaxis]), 1, axis=0)
+
+
+def write(volume, level, image, out, formats):
+    """Writes a volume of probabilities as files of all formats; their paths are `out` with a suffix."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    mesh = meshes.surface(volume, level) if set(formats) - {"gif", "npz"} else None
+    for kind in formats:
+        path = with_suffix(out, kind)
+        if kind == "gif":
+            pictures.save_gif(path, render.turntable(volume >= level), milliseconds=100, pause=1)
+        elif kind == "npz":
+            np.savez_compressed(path, probabilities=volume, threshold=level)
+        elif kind == "html":
+            meshes.page(mesh, path, image, title=out.name)
+        else:
+            meshes.save(mesh, path)
+
+
+# interpolate ----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class InterpolateOptions:
+    """Options of the action interpolate."""
+
+    input: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None
+    """the image that it begins with"""
+    to: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None
+    """the image that it ends with"""
+    steps: Annotated[int, Range(2, 100)] = 8
+    """3D models, those of the two images included"""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """a .png with all of them, or a .gif; by default interpolation.png in the run folder"""
+    overwrite: bool = False
+    """replace a file of the same name"""
+    run_folder: RunFolder = None
+    """the run whose networks are used; by default runs/RECIPE in the project"""
+
+
+def interpolate(name, arguments):
+    """Draws the 3D models between those of two images: their codes are mixed."""
+    command = f"./run_recipe.sh {name} interpolate"
+    (options,) = parse(command, interpolate.__doc__, {"interpolate": InterpolateOptions}, arguments)
+    if options.input is None or options.to is None:
+        raise InputError("interpolate needs two images: --input IMAGE --to IMAGE.")
+    for path in (options.input, options.to):
+        if not path.is_file():
+            raise InputError(f"interpolate expects images, but {path} is no file.")
+    out = checked_out(options, "interpolation.png", (".png", ".gif"), run_folder(name))
+    model = model_of_images(name, options.run_folder)
+    images = [data.prepared(path, model.encoder.input_shape[1]) for path in (options.input, options.to)]
+    if any(image is None for image in images):
+        raise InputError("interpolate needs two images that can be used.")
+    first, last = model.vectors(np.stack(images))
+    shares = np.linspace(0, 1, options.steps, dtype="float32")[:, np.newaxis]
+    volumes = model.probabilities((1 - shares) * first + shares * last) >= model.threshold
+    save_views(out, measure.views_of(volumes, measure.AROUND[0]), options.steps)
+    print(f"{options.steps} 3D models in {shown(out)}")
+
+
+def checked_out(options, default, suffixes, folder):
+    """Returns the path of a picture to write, after refusing one that exists or has another suffix."""
+    out = options.out or (options.run_folder or folder) / default
+    if out.suffix.lower() not in suffixes:
+        raise InputError(f"--out expects a file {' or '.join(suffixes)}, but is {out}.")
+    if options.out and not options.overwrite:
+        refuse_existing([out])
+    return out
+
+
+def save_views(out, views, columns):
+    """Writes views `(count, height, width, 1)` in [-1, 1] as a grid, or as an animation."""
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix.lower() == ".gif":
+            pictures.save_gif(out, [pictures.grid(view[np.newaxis]) for view in views])
+        else:
+            pictures.save_png(out, pictures.grid(views, columns))
+
+
+# sample ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """Options of the action sample."""
+
+    count: Count = 12  # number of 3D models
+    seed: Seed = 0  # random seed of the latents, and of which held-out images are shown
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """a .png; by default sample.png in the run folder"""
+    overwrite: bool = False
+    """replace a file of the same name"""
+    run_folder: RunFolder = None
+    """the run whose networks are used; by default runs/RECIPE in the project"""
+
+
+def sample(name, arguments):
+    """Draws 3D models: of held-out images, beside the true ones; or of latents alone, with --unconditional."""
+    (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
+    folder = options.run_folder or run_folder(name)
+    out = checked_out(options, "sample.png", (".png",), folder)
+    model = open_model(folder, name)
+    rng = np.random.default_rng(options.seed)
+    latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")
+    if model.encoder is None:
+        views = measure.views_of(model.probabilities(latents) >= model.threshold, measure.AROUND[0])
+        save_views(out, views, None)
+    else:
+        test = data.load_objects(options_of(read_config(folder / "config.json"), data.ObjectOptions), "test")
+        rows = rng.choice(len(test.images), options.count, replace=options.count > len(test.images))
+        images, truth = test.images[rows], test.volumes[test.owners[rows]]
+        views = measure.answers(images, truth, model.volumes(images, latents) >= model.threshold)
+        save_views(out, views, measure.COLUMNS if options.count >= 3 else 5)
+    print(f"{options.count} 3D models in {shown(out)}")
+
+
+ACTIONS = {
+    "apply": apply_to_images,
+    "interpolate": interpolate,
+    "sample": sample,
+    "evaluate": measure.evaluate,
+    "export": None,
+    "features": None,
+}

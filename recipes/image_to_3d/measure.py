@@ -1,0 +1,182 @@
+"""The sheet of an epoch, and the action evaluate: scores on held-out objects beside those of honest baselines."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from common.base.arguments import parse
+from common.base.paths import run_folder, shown
+from common.base.pictures import scale, side_by_side
+from common.cli.evaluate import report_scores
+from common.scoring import metrics
+from common.scoring.evaluator import FEWEST, Protocol, Scores
+from common.training.trained_run import options_of, read_config
+from data_prep import decode, render
+
+from . import classifier, data
+from .model import THRESHOLDS, Model, open_model, store_threshold
+from .scores import best_overlaps, overlaps, scores_of
+
+SHOWN = 12  # objects in the sheet of an epoch
+TILE = 64  # pixels of each of its pictures
+AROUND = (30.0, 150.0, 270.0)  # degrees, the azimuths of three views
+COLUMNS = 3 * 5  # of the sheet: three objects a row, each with image, truth and three views
+SAMPLES = 1_000  # of the game without images that are scored
+
+
+# The sheet of an epoch ------------------------------------------------------------------------------------------------
+
+
+def sheet(config):
+    """Returns a function from the GAN to the sheet of an epoch, images in [-1, 1].
+
+    It shows held-out objects: image, truth, and three views of the answer; without images, views of samples.
+    """
+    objects = data.load_objects(config.objects, "validation")
+    firsts = np.unique(objects.owners, return_index=True)[1]  # the first image of each object
+    rows = firsts[np.linspace(0, len(firsts) - 1, min(SHOWN, len(firsts)), dtype=int)]
+    images, truth = objects.images[rows], objects.volumes[objects.owners[rows]]
+
+    def draw(gan):
+        model = Model(gan.generator, gan.networks.get("encoder"))
+        if model.encoder is None:
+            found = model.probabilities(gan.latents.fixed(5 * len(rows), config.seed)) >= model.threshold
+            return views_of(found, AROUND[0])
+        return answers(images, truth, model.volumes(images) >= model.threshold)
+
+    return draw
+
+
+def answers(images, truth, volumes):
+    """Returns rows of image, truth and three views of the answer, `(count * 5, TILE, TILE, 1)` in [-1, 1]."""
+    enlarged = np.stack([decode.resize(image, (TILE, TILE), "stretch") for image in images])
+    around = [views_of(volumes, azimuth) for azimuth in AROUND]
+    return side_by_side(scale(enlarged), views_of(truth, AROUND[0]), *around)
+
+
+def views_of(volumes, azimuth, elevation=25.0):
+    """Returns one view of each volume, `(count, TILE, TILE, 1)` in [-1, 1]."""
+    return scale(render.views(volumes, azimuth, elevation, TILE))
+
+
+# evaluate -------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of the action evaluate."""
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """the run whose networks are measured; by default runs/RECIPE in the project"""
+
+
+def evaluate(name, arguments):
+    """Scores the volumes that a run makes of held-out images, beside those of baselines, and stores the scores."""
+    command = f"./run_recipe.sh {name} evaluate"
+    (options,) = parse(command, evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
+    folder = options.run_folder or run_folder(name)
+    model = open_model(folder, name)
+    given = options_of(read_config(folder / "config.json"), data.ObjectOptions)
+    training, validation, test = (data.load_objects(given, split) for split in ("train", "validation", "test"))
+    judge = Judge(training, validation, test)
+    if model.encoder is None:
+        values = judge.of_samples(model)
+    else:
+        model.threshold = best_threshold(model, validation)
+        store_threshold(folder, model.threshold)
+        values = judge.of_answers(model, training, test)
+    protocol = Protocol(
+        *("volume classifier", f"accuracy {judge.accuracy:.3f}", given.described, "test", len(test.volumes)),
+        *(judge.count, "none", "occupied or not", 0, "raw"),
+    )
+    report_scores(Scores(values, protocol), folder, f"{name}, {shown(folder)}")
+
+
+def best_threshold(model, objects):
+    """Returns the threshold with the largest mean overlap on `Objects`."""
+    volumes, truth = model.volumes(objects.images), objects.volumes[objects.owners]
+    means = [overlaps(truth, volumes >= threshold).mean() for threshold in THRESHOLDS]
+    return round(float(THRESHOLDS[np.argmax(means)]), 2)
+
+
+class Judge:
+    """A classifier of volumes, and what it sees in the held-out ones.
+
+    Attributes:
+        accuracy: float, of the classifier on validation objects.
+        count: integer, how many volumes it has judged last.
+    """
+
+    def __init__(self, training, validation, test):
+        self.network = classifier.trained(training)
+        self.accuracy = float((classifier.judged(self.network, validation.volumes)[0] == validation.labels).mean())
+        _, self.real = classifier.judged(self.network, test.volumes)
+        self.count = 0
+
+    def scores(self, volumes, labels=None):
+        """Returns the scores of the features of volumes; with labels also the share that is of its kind."""
+        kinds, features = classifier.judged(self.network, volumes)
+        self.count = len(volumes)
+        right = {} if labels is None else {"kind right": float((kinds == labels).mean())}
+        same = min(len(self.real), len(features))
+        if same < FEWEST:  # neighbours cannot be found, and moments mean nothing
+            return right
+        chosen = features[np.random.default_rng(0).permutation(len(features))[:same]]  # radii shrink with the number
+        found = metrics.manifold_scores(self.real[:same], chosen)
+        precision_and_recall = {key: found[key] for key in ("precision", "recall")}
+        return {"frechet": metrics.frechet_distance(self.real, features), **precision_and_recall, **right}
+
+    def of_samples(self, model, seed=0):
+        """Returns the scores of the samples of a game without images."""
+        latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim), dtype="float32")
+        volumes = model.probabilities(latents) >= model.threshold
+        pieces = scores_of(volumes, volumes)
+        return {**self.scores(volumes), **{key: pieces[key] for key in ("one piece", "loose voxels")}}
+
+    def of_answers(self, model, training, test):
+        """Returns the scores of the answers to all held-out images, and of other answers to them."""
+        truth, labels = test.volumes[test.owners], test.labels[test.owners]
+        values = {"threshold": model.threshold}
+        for name, volumes in {"": model.volumes(test.images) >= model.threshold, **baselines(training, test)}.items():
+            of = f" of {name}" if name else ""
+            found = {**scores_of(truth, volumes), **self.scores(volumes, labels)}
+            values |= {f"{key}{of}": value for key, value in found.items()}
+        drawn = np.random.default_rng(0).standard_normal((2, len(test.images), model.latent_dim)).astype("float32")
+        two = [model.volumes(test.images, latents) >= model.threshold for latents in drawn]
+        return {**values, "iou of two answers to an image": float(overlaps(*two).mean())}
+
+
+def baselines(training, test):
+    """Returns other answers to the held-out images, a dictionary from names to bool volumes.
+
+    The mean of all objects, and of those of the true kind, have the threshold with the largest overlap on the training
+    objects.
+    """
+    names = range(len(training.class_names))
+    means = np.stack([mean_object(training.volumes[training.labels == label]) for label in names])
+    nearest = training.owners[nearest_images(training.images, test.images)]
+    _, best = best_overlaps(test.volumes, training.volumes)
+    return {
+        "the mean object": np.repeat(mean_object(training.volumes)[np.newaxis], len(test.images), axis=0),
+        "the mean of the true kind": means[test.labels[test.owners]],
+        "the object of the nearest image": training.volumes[nearest],
+        "the best training object": training.volumes[best[test.owners]],
+    }
+
+
+def mean_object(volumes):
+    """Returns the mean of bool volumes as one, by the threshold with the largest overlap with them."""
+    mean = volumes.mean(axis=0)
+    found = [mean >= threshold for threshold in THRESHOLDS]
+    return max(found, key=lambda volume: overlaps(volumes, volume).mean())
+
+
+def nearest_images(images, others):
+    """Returns the row of the image that is nearest to each of the others, pixel by pixel."""
+    first, second = (scale(each).reshape(len(each), -1) for each in (images, others))
+    squares = np.sum(first**2, axis=1)
+    parts = [second[start : start + 500] for start in range(0, len(second), 500)]
+    return np.concatenate([(squares - 2 * part @ first.T).argmin(axis=1) for part in parts])

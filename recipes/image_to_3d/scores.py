@@ -1,0 +1,88 @@
+"""Scores of volumes against the true ones: overlap, distances of surfaces, pieces. With NumPy and SciPy only."""
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+BLOCK = 200  # volumes in a matrix of floats at a time
+NEIGHBOURHOOD = np.ones((3, 3, 3), bool)  # voxels that touch, also at a corner, are one piece
+
+
+def overlaps(truth, volumes):
+    """Returns the intersection over union of each volume with the true one, in [0, 1]; of two empty ones 1.
+
+    Args:
+        truth, volumes: bool arrays `(count, R, R, R)`, or one volume for all.
+
+    >>> overlaps(np.ones((1, 2, 2, 2), bool), np.arange(8).reshape(1, 2, 2, 2) < 2)
+    array([0.25])
+    """
+    axes = (-3, -2, -1)
+    union = (truth | volumes).sum(axis=axes)
+    return np.where(union == 0, 1.0, (truth & volumes).sum(axis=axes) / np.maximum(union, 1))
+
+
+def best_overlaps(truth, others):
+    """Returns the largest intersection over union of each true volume with any other one, and the row of that one."""
+    best, rows = np.full(len(truth), -1.0), np.zeros(len(truth), int)
+    flat = truth.reshape(len(truth), -1).astype("float32")
+    sizes = flat.sum(axis=1)
+    for start in range(0, len(others), BLOCK):
+        part = others[start : start + BLOCK].reshape(-1, flat.shape[1]).astype("float32")
+        common = flat @ part.T
+        found = common / np.maximum(sizes[:, None] + part.sum(axis=1) - common, 1)
+        row = found.argmax(axis=1)
+        value = found[np.arange(len(truth)), row]
+        rows, best = np.where(value > best, start + row, rows), np.maximum(value, best)
+    return best, rows
+
+
+def surface_points(volume):
+    """Returns the centres of the occupied voxels next to an empty one, `(count, 3)`, in sides of the cube."""
+    padded = np.pad(volume, 1)
+    surface = padded & ~ndimage.binary_erosion(padded)
+    return np.argwhere(surface) / len(volume)
+
+
+def surface_scores(truth, volume):
+    """Returns the Chamfer distance of the surfaces of two volumes, and their F-score, in [0, 1].
+
+    The Chamfer distance is the mean distance to the nearest point of the other surface, in sides of the cube, averaged
+    over both directions. The F-score is the harmonic mean of the shares of points of both that are at most one voxel
+    away from the other's. Reference: Tatarchenko et al., 2019, https://arxiv.org/abs/1905.03678.
+    """
+    points = surface_points(truth), surface_points(volume)
+    if not all(map(len, points)):
+        return 1.0, 0.0
+    there = cKDTree(points[1]).query(points[0])[0]
+    back = cKDTree(points[0]).query(points[1])[0]
+    near = 1.001 / len(volume)
+    recall, precision = (there <= near).mean(), (back <= near).mean()
+    return (there.mean() + back.mean()) / 2, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def loose(volume):
+    """Returns the share of the occupied voxels of a volume outside its largest piece; 0 if it is in one piece."""
+    parts, count = ndimage.label(volume, NEIGHBOURHOOD)
+    if count < 2:
+        return 0.0
+    sizes = np.bincount(parts.ravel())[1:]
+    return 1 - sizes.max() / sizes.sum()
+
+
+def scores_of(truth, volumes):
+    """Returns the scores of volumes against the true ones, a dictionary of floats.
+
+    Args:
+        truth, volumes: bool arrays `(count, R, R, R)`.
+    """
+    surfaces = np.array([surface_scores(*pair) for pair in zip(truth, volumes, strict=True)])
+    outside = np.array([loose(volume) for volume in volumes])
+    return {
+        "iou": float(overlaps(truth, volumes).mean()),
+        "chamfer": float(surfaces[:, 0].mean()),
+        "f-score": float(surfaces[:, 1].mean()),
+        "volume": float(volumes.sum() / truth.sum()),
+        "one piece": float((outside == 0).mean()),
+        "loose voxels": float(outside.mean()),
+    }
