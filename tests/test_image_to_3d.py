@@ -115,6 +115,18 @@ def write_boxes(path):
     np.savez(path, x=boxes(40), y=np.arange(40) % 2)
 
 
+@pytest.mark.once
+def test_too_few_models_and_copies(tmp_path):
+    np.savez(tmp_path / "objects.npz", x=boxes(2))
+    options = data.ObjectOptions(data=tmp_path / "objects.npz", resolution=16)
+    with pytest.raises(InputError, match="too few models: none is left for the part validation"):
+        data.load_objects(options, "validation")
+    np.savez(tmp_path / "copies.npz", x=np.concatenate([boxes(20), boxes(1)]))
+    options = data.ObjectOptions(data=tmp_path / "copies.npz", resolution=16, views=1)
+    (copy,) = data.load(Config(objects=options, batch_size=2)).skipped
+    assert "copy" in copy.reason
+
+
 # Photographs ----------------------------------------------------------------------------------------------------------
 
 

@@ -119,6 +119,10 @@ def load_objects(options, split):
         InputError: if the data is missing or not as expected.
     """
     found = load_volumes(options).part(split)
+    if not len(found.volumes):
+        raise InputError(
+            f"{options.described} has too few models: none is left for the part {split}; expected are 3 of a class."
+        )
     if options.images:
         images, owners = images_of_user(options, found.names)
     else:
@@ -209,7 +213,9 @@ def mirrored(batch, rng):
 def load(config):
     """Returns the batches that `train` fits; a batch is `(images, volumes)`, in [-1, 1] and bool."""
     objects = load_objects(config.objects, "train")
-    return Batches((objects.images, objects.truth), config.batch_size, config.seed, augment=mirrored)
+    solids = objects.truth
+    solids.skipped = load_volumes(config.objects).skipped  # for skipped.csv
+    return Batches((objects.images, solids), config.batch_size, config.seed, augment=mirrored)
 
 
 def first_images(batches):
