@@ -30,7 +30,7 @@ cd "$root"
 # A process a core with a thread each is faster than one process with all of them. What JAX compiles is kept between tests.
 cache=$(mktemp -d)
 trap 'rm -rf -- "$cache"' EXIT
-export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=1
+export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3
 export JAX_COMPILATION_CACHE_DIR=$cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 selection="not nightly" # everything with the first backend, then only what depends on the backend
 for backend in "${backends[@]}"; do

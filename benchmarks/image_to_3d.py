@@ -24,12 +24,6 @@ COLUMNS = (
     *("iou", "chamfer", "f-score", "volume", "one piece", "loose voxels"),
     *("frechet", "precision", "recall", "kind right"),
 )
-BASELINES = (
-    "the mean object",
-    "the mean of the true kind",
-    "the object of the nearest image",
-    "the best training object",
-)
 
 
 def main():
@@ -45,7 +39,8 @@ def main():
     of_weight = {weight: [scores[weight, seed] for seed in seeds] for weight in weights}
     first = scores[weights[0], 0]
     print(table({f"weight {weight:g}": found for weight, found in of_weight.items()}))
-    print(table({name: [baseline(first, name)] for name in BASELINES}))
+    names = [key.removeprefix("f-score of ") for key in first if key.startswith("f-score of ")]
+    print(table({name: [baseline(first, name)] for name in names}))
     draw(options.folder / "weights.png", of_weight)
 
 

@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import common.launch.quiet  # noqa: F401 (before Keras)
+
+# isort: split
 import keras
 import numpy as np
 import pytest

@@ -1,9 +1,10 @@
 """Pairs of an image and the object that it shows: procedural objects, or meshes and voxels of the user, rendered."""
 
+import collections
 import dataclasses
 import functools
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -170,12 +171,15 @@ def images_of_user(options, names):
     Raises:
         InputError: if a model has no image that can be used.
     """
-    listed = folders.find(options.images).names
+    of_stem = collections.defaultdict(list)  # the images of that stem, and those in a folder of that name
+    for listed in folders.find(options.images).names:
+        stem = PurePath(listed).with_suffix("")
+        for place in (stem, *stem.parents):
+            of_stem[place].append(listed)
     images, owners = [], []
     for row, name in enumerate(names):
-        stem = str(Path(name).with_suffix(""))
-        own = [other for other in listed if str(Path(other).with_suffix("")) == stem or other.startswith(f"{stem}/")]
-        found = [prepared(options.images / other, options.size) for other in own]
+        stem = PurePath(name).with_suffix("")
+        found = [prepared(options.images / listed, options.size) for listed in of_stem[stem]]
         found = [image for image in found if image is not None]
         if not found:
             raise InputError(
@@ -216,9 +220,3 @@ def load(config):
     solids = objects.truth
     solids.skipped = load_volumes(config.objects).skipped  # for skipped.csv
     return Batches((objects.images, solids), config.batch_size, config.seed, augment=mirrored)
-
-
-def first_images(batches):
-    """Returns the first images of a training, in [-1, 1]."""
-    images, _ = batches.first(min(64, batches.count))
-    return images

@@ -83,14 +83,22 @@ def evaluate(name, arguments):
     training, validation, test = (data.load_objects(given, split) for split in ("train", "validation", "test"))
     judge = Judge(training, validation, test)
     if model.encoder is None:
-        values = judge.of_samples(model)
+        count, values = SAMPLES, judge.of_samples(model)
     else:
         model.threshold = best_threshold(model, validation)
         store_threshold(folder, model.threshold)
-        values = judge.of_answers(model, training, test)
+        count, values = len(test.images), judge.of_answers(model, training, test)
     protocol = Protocol(
-        *("volume classifier", f"accuracy {judge.accuracy:.3f}", given.described, "test", len(test.volumes)),
-        *(judge.count, "none", "occupied or not", 0, "raw"),
+        extractor="volume classifier",
+        weights=f"accuracy {judge.accuracy:.3f}",
+        data=given.described,
+        split="test",
+        real_count=len(test.volumes),
+        fake_count=count,
+        resizer="none",
+        values="occupied or not",
+        seed=0,
+        generator="raw",
     )
     report_scores(Scores(values, protocol), folder, f"{name}, {shown(folder)}")
 
@@ -107,19 +115,16 @@ class Judge:
 
     Attributes:
         accuracy: float, of the classifier on validation objects.
-        count: integer, how many volumes it has judged last.
     """
 
     def __init__(self, training, validation, test):
         self.network = classifier.trained(training)
         self.accuracy = float((classifier.judged(self.network, validation.volumes)[0] == validation.labels).mean())
         _, self.real = classifier.judged(self.network, test.volumes)
-        self.count = 0
 
     def scores(self, volumes, labels=None):
         """Returns the scores of the features of volumes; with labels also the share that is of its kind."""
         kinds, features = classifier.judged(self.network, volumes)
-        self.count = len(volumes)
         right = {} if labels is None else {"kind right": float((kinds == labels).mean())}
         same = min(len(self.real), len(features))
         if same < FEWEST:  # neighbours cannot be found, and moments mean nothing

@@ -128,7 +128,7 @@ def train(config, run):
     batches = data.load(config)
     image_shape, (resolution, *_) = batches.sample_shape
     gan = build(config, image_shape, resolution, steps=run.plan(batches) * len(batches))
-    run.fit(gan, batches, draw=measure.sheet(config), columns=measure.COLUMNS, show=data.first_images)
+    run.fit(gan, batches, draw=measure.sheet(config), columns=measure.COLUMNS)
     return gan
 
 
