@@ -16,10 +16,11 @@ from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli import tiles
+from common.cli.run_choice import RunChoice
 from common.sampling import as_array
 from common.training.generator_check import refuse_no_translator
 from common.training.trained_run import load_generator
@@ -30,7 +31,7 @@ SHEET_ROWS = 12  # maximum number of images in it
 
 
 @dataclasses.dataclass(frozen=True)
-class ApplyOptions:
+class ApplyOptions(RunChoice):
     """Options of the action apply."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
@@ -40,8 +41,6 @@ class ApplyOptions:
     seed: Seed = 0  # random seed of the noise, if the generator has any
     overwrite: bool = False
     """replace files of the same name"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def apply_action(
@@ -65,7 +64,7 @@ def apply_action(
     if not options.overwrite:
         refuse_existing([*files.values(), options.out / SHEET])
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
-    generator = load_generator((options.run_folder or run_folder(name)) / "generator.keras", name)
+    generator = load_generator(options.folder(name) / "generator.keras", name)
     generator = choose(generator, options)
     refuse_no_translator(generator)
     done = (translate_file(generator, *paths, function or translate) for paths in files.items())

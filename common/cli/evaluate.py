@@ -15,12 +15,11 @@ from typing import Annotated, Literal
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-import tyro
-
 from common.base.arguments import parse
 from common.base.errors import InputError, exit_code
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.ranges import Range, Seed
+from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.scoring import extractors
 from common.scoring.evaluator import (
@@ -41,7 +40,7 @@ DESCRIPTION = "Scores the samples of a run, prints the scores and stores them in
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions(OpensExtractor):
+class EvaluateOptions(RunChoice, OpensExtractor):
     """Options of the action evaluate."""
 
     samples: Annotated[int, Range(FEWEST, 10_000_000)] = 10_000  # number of images to generate
@@ -50,18 +49,14 @@ class EvaluateOptions(OpensExtractor):
     extractor: ExtractorName = None
     """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else imagenet"""
     seed: Seed = 0  # random seed of the latents and the subsets
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasureOptions(OpensExtractor):
+class MeasureOptions(RunChoice, OpensExtractor):
     """Options of the action evaluate of recipes with their own measure, which may add more."""
 
     extractor: ExtractorName = None
     """network whose features are compared; by default garments for the embedded data, else imagenet"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is measured; by default runs/RECIPE in the project"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +79,7 @@ def evaluate_action(name, arguments, further=None):
     """
     command = f"./run_recipe.sh {name} evaluate"
     (options,) = parse(command, DESCRIPTION, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     generator = load_generator(folder / "generator.keras", name)
     config = read_config(folder / "config.json")
     if options.split == "validation" and not config.get("validation"):

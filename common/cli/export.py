@@ -11,8 +11,9 @@ from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError, printable
 from common.base.files import refuse_existing, writing_to
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_images
 from common.training.trained_run import class_names_of, load_generator, load_latents
@@ -21,7 +22,7 @@ AT_ONCE = 1000  # images in memory
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(RunChoice):
     """Options of the action export."""
 
     count: Count = 100  # images of each class
@@ -30,14 +31,12 @@ class ExportOptions:
     """the folder; its subfolders are the classes, as --data expects them; by default drawn in the run folder"""
     overwrite: bool = False
     """replace files of the same name"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def export_action(name, arguments):
     """Writes images of a class-conditional generator as a labelled folder: CLASS/drawn_00000.png."""
     (options,) = parse(f"./run_recipe.sh {name} export", export_action.__doc__, {"export": ExportOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     generator = load_generator(folder / "generator.keras", name)
     latents = load_latents(folder, generator)
     refuse_no_images(generator)

@@ -12,9 +12,10 @@ from common import backend
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.files import refuse_existing, whole, writing_to
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.pictures import save_figure
 from common.base.ranges import Count, Range, Seed
+from common.cli.run_choice import RunChoice
 from common.scoring import inversion, probes
 from common.scoring.classification import classify, labelled_rows, linear_classifier
 from common.training.generator_check import refuse_no_images
@@ -27,7 +28,7 @@ FEWEST = 50  # training images that choose the layer
 
 
 @dataclasses.dataclass(frozen=True)
-class FeaturesOptions:
+class FeaturesOptions(RunChoice):
     """Options of the action features."""
 
     network: Literal["auto", "discriminator", "encoder", "generator"] = "auto"
@@ -40,8 +41,6 @@ class FeaturesOptions:
     seed: Seed = 0  # random seed of new weights
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE.keras")] = None
     """the classifier that is written; by default classifier.keras in the run folder"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose network is used; by default runs/RECIPE in the project"""
 
 
 KINDS = {  # name of a classifier: what it is
@@ -57,7 +56,7 @@ def features_action(name, arguments):
     """Measures what the layers of a trained network know of the classes, and writes a classifier made of them."""
     command = f"./run_recipe.sh {name} features"
     (options,) = parse(command, features_action.__doc__, {"features": FeaturesOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     out = options.out or folder / "classifier.keras"
     if out.suffix != ".keras":
         raise InputError(f"--out expects a file .keras, but is {out}; use {out.with_suffix('.keras')}.")

@@ -11,8 +11,9 @@ from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_images
 from common.training.trained_run import class_names_of, load_generator, load_latents
@@ -21,7 +22,7 @@ from data_prep.images import class_number
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions:
+class SampleOptions(RunChoice):
     """Options of the action sample."""
 
     count: Count = 64  # number of images to generate
@@ -32,14 +33,12 @@ class SampleOptions:
     """a .png for a grid, or a folder for one file per image (00000.png …); by default a grid in the run folder"""
     overwrite: bool = False
     """replace files of the same name"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def sample_action(name, arguments):
     """Generates images with the generator of a run."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample_action.__doc__, {"sample": SampleOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     generator = load_generator(folder / "generator.keras", name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
     is_grid = out.suffix.lower() == ".png"

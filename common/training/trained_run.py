@@ -10,7 +10,7 @@ from common import latents
 from common.averages import kind_of_weights
 from common.base.errors import InputError
 from common.base.files import whole
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.networks import plain
 from common.saving import open_network
 from common.training.generator_check import other_generator, refuse_other_inputs
@@ -22,13 +22,12 @@ def open_run(name, folder, options_class):
 
     Args:
         name: string, the recipe.
-        folder: path, or None for the default one.
+        folder: path.
         options_class: the dataclass of the data options in the recipe's `Config`.
 
     Raises:
         InputError: if there is no trained run, or one of its files is damaged.
     """
-    folder = folder or run_folder(name)
     generator = load_generator(folder / "generator.keras", name)
     return folder, generator, options_of(read_config(folder / "config.json"), options_class)
 

@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-from pathlib import Path
 from typing import Annotated
 
 import keras
@@ -14,8 +13,9 @@ import tyro
 from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.latents import embedding_of
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_images
@@ -26,7 +26,7 @@ STEPS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(RunChoice):
     """Options of the action interpolate."""
 
     start: Annotated[str, tyro.conf.arg(name="from")] = "0"
@@ -35,14 +35,12 @@ class Options:
     """class of the last column"""
     count: Count = 6  # number of rows; each has its own latent vector
     seed: Seed = 0  # of the latents
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def interpolate(name, arguments):
     """Draws images that change from one class to another, one row for each latent vector."""
     (options,) = parse(f"./run_recipe.sh {name} interpolate", interpolate.__doc__, {"interpolate": Options}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     generator = load_generator(folder / "generator.keras", name)
     refuse_no_images(generator)
     names = class_names_of(folder)

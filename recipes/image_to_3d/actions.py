@@ -11,9 +11,10 @@ from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli import apply
+from common.cli.run_choice import RunChoice
 from common.training.trained_run import options_of, read_config
 from data_prep import meshes, render
 
@@ -21,7 +22,6 @@ from . import data, measure
 from .model import open_model
 
 Format = Literal["glb", "obj", "stl", "ply", "html", "gif", "npz"]
-RunFolder = Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ def apply_to_images(name, arguments):
             for kind in options.formats
         ]
         refuse_existing([*files, options.out / apply.SHEET])
-    model = model_of_images(name, options.run_folder)
+    model = model_of_images(options.folder(name), name)
     level = options.threshold or model.threshold
     rows = []
     for path, outs in stems.items():
@@ -80,9 +80,8 @@ def with_suffix(stem, kind):
     return stem.with_name(f"{stem.name}.{kind}")  # `Path.with_suffix` would replace what follows a dot in the name
 
 
-def model_of_images(name, folder):
+def model_of_images(folder, name):
     """Returns the `Model` of a run, which makes 3D models of images."""
-    folder = folder or run_folder(name)
     model = open_model(folder, name)
     if model.encoder is None:
         raise InputError(
@@ -117,7 +116,7 @@ def write(volume, level, image, out, formats):
 
 
 @dataclasses.dataclass(frozen=True)
-class InterpolateOptions:
+class InterpolateOptions(RunChoice):
     """Options of the action interpolate."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None
@@ -130,8 +129,6 @@ class InterpolateOptions:
     """a .png with all of them, or a .gif; by default interpolation.png in the run folder"""
     overwrite: bool = False
     """replace a file of the same name"""
-    run_folder: RunFolder = None
-    """the run whose networks are used; by default runs/RECIPE in the project"""
 
 
 def interpolate(name, arguments):
@@ -143,8 +140,9 @@ def interpolate(name, arguments):
     for path in (options.input, options.to):
         if not path.is_file():
             raise InputError(f"interpolate expects images, but {path} is no file.")
-    out = checked_out(options, "interpolation.png", (".png", ".gif"), run_folder(name))
-    model = model_of_images(name, options.run_folder)
+    folder = options.folder(name)
+    out = checked_out(options, folder / "interpolation.png", (".png", ".gif"))
+    model = model_of_images(folder, name)
     images = [data.prepared(path, model.encoder.input_shape[1]) for path in (options.input, options.to)]
     if any(image is None for image in images):
         raise InputError("interpolate needs two images that can be used.")
@@ -155,9 +153,9 @@ def interpolate(name, arguments):
     print(f"{options.steps} 3D models in {shown(out)}")
 
 
-def checked_out(options, default, suffixes, folder):
+def checked_out(options, default, suffixes):
     """Returns the path of a picture to write, after refusing one that exists or has another suffix."""
-    out = options.out or (options.run_folder or folder) / default
+    out = options.out or default
     if out.suffix.lower() not in suffixes:
         raise InputError(f"--out expects a file {' or '.join(suffixes)}, but is {out}.")
     if options.out and not options.overwrite:
@@ -179,7 +177,7 @@ def save_views(out, views, columns):
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions:
+class SampleOptions(RunChoice):
     """Options of the action sample."""
 
     count: Count = 12  # number of 3D models
@@ -188,15 +186,13 @@ class SampleOptions:
     """a .png; by default sample.png in the run folder"""
     overwrite: bool = False
     """replace a file of the same name"""
-    run_folder: RunFolder = None
-    """the run whose networks are used; by default runs/RECIPE in the project"""
 
 
 def sample(name, arguments):
     """Draws 3D models: of held-out images, beside the true ones; or of latents alone, with --unconditional."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
-    out = checked_out(options, "sample.png", (".png",), folder)
+    folder = options.folder(name)
+    out = checked_out(options, folder / "sample.png", (".png",))
     model = open_model(folder, name)
     rng = np.random.default_rng(options.seed)
     latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")

@@ -1,16 +1,14 @@
 """The sheet of an epoch, and the action evaluate: scores on held-out objects beside those of honest baselines."""
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 from common.base.arguments import parse
-from common.base.paths import run_folder, shown
+from common.base.paths import shown
 from common.base.pictures import scale, side_by_side
 from common.cli.evaluate import report_scores
+from common.cli.run_choice import RunChoice
 from common.scoring import metrics
 from common.scoring.evaluator import FEWEST, Protocol, Scores
 from common.training.trained_run import options_of, read_config
@@ -66,18 +64,15 @@ def views_of(volumes, azimuth, elevation=25.0):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(RunChoice):
     """Options of the action evaluate."""
-
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose networks are measured; by default runs/RECIPE in the project"""
 
 
 def evaluate(name, arguments):
     """Scores the volumes that a run makes of held-out images, beside those of baselines, and stores the scores."""
     command = f"./run_recipe.sh {name} evaluate"
     (options,) = parse(command, evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     model = open_model(folder, name)
     given = options_of(read_config(folder / "config.json"), data.ObjectOptions)
     training, validation, test = (data.load_objects(given, split) for split in ("train", "validation", "test"))

@@ -19,6 +19,7 @@ from common.base.errors import InputError
 from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.cli.sample import SampleOptions
 from common.sampling import draw_samples
 from common.scoring import metrics
@@ -34,12 +35,10 @@ CAPTION = 24  # height of the caption above a picture in pixels
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(RunChoice):
     """Options of the action evaluate."""
 
     seed: Seed = 0  # of the latents
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,7 @@ class CompareOptions:
 def sample(name, arguments):
     """Draws samples from the generator of a run."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
     if out.suffix not in (".png", ".csv"):
         raise InputError(f"--out expects a .png for a picture or a .csv for numbers, but is {out}.")
@@ -77,7 +76,7 @@ def sample(name, arguments):
 def evaluate(name, arguments):
     """Counts the modes that the generator of a run covers."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     result = score(folder, name, options.seed)
     print(
         f"{name}, {shown(folder)}: {result['modes']:.0f} of {len(data.mixture(mixture_of(folder))[0])} modes covered, "

@@ -35,7 +35,7 @@ def measure(name, arguments):
     """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", measure.__doc__, {"evaluate": EvaluateOptions}, arguments)
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
-    folder, generator, pairs = open_run(name, options.run_folder, data.SourceOptions)
+    folder, generator, pairs = open_run(name, options.folder(name), data.SourceOptions)
     refuse_no_translator(generator)
     source, real = (side[np.arange(len(side))] for side in data.load_sides(pairs, "test"))
     refuse_other_inputs(generator, source)

@@ -17,6 +17,7 @@ from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_translator, refuse_other_inputs
 from common.training.trained_run import open_run
@@ -27,7 +28,7 @@ FIRST_SEED = 2  # 0 and 1 are the seeds of the training and the test images
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(RunChoice):
     """Options of the action export."""
 
     count: Count = 1000  # number of images
@@ -36,8 +37,6 @@ class ExportOptions:
     seed: Seed = 0  # of the simulator; no seed repeats the training images
     overwrite: bool = False
     """replace files of the same name"""
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose refiner is used; by default runs/RECIPE in the project"""
 
 
 def export(name, arguments):
@@ -45,7 +44,7 @@ def export(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} export", export.__doc__, {"export": ExportOptions}, arguments)
     if options.out is None:
         raise InputError("export needs a folder to write to: --out FOLDER.")
-    _, refiner, simulation = open_run(name, options.run_folder, data.SimulationOptions)
+    _, refiner, simulation = open_run(name, options.folder(name), data.SimulationOptions)
     refuse_no_translator(refiner)
     if simulation.simulated:
         raise InputError("This run refines images of a folder, which have no labels here; use the action apply.")

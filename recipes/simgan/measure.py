@@ -49,7 +49,7 @@ class Kind:
 def evaluate(name, arguments):
     """Compares refined images with raw ones."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder, refiner, simulation = open_run(name, options.run_folder, data.SimulationOptions)
+    folder, refiner, simulation = open_run(name, options.folder(name), data.SimulationOptions)
     refuse_no_translator(refiner)
     train, test = (data.load_sides(simulation, split) for split in ("train", "test"))
     raw, real = (

@@ -1,17 +1,15 @@
 """The action evaluate: counts the modes of stacked images by the published protocol."""
 
 import dataclasses
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import tyro
 
 from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.paths import shown
 from common.base.pictures import unscale
 from common.base.ranges import Count, Seed
+from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.scoring import extractors, metrics
 from common.training.generator_check import refuse_no_images, refuse_other_channels
@@ -22,13 +20,11 @@ from . import data
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(RunChoice):
     """Options of the action evaluate."""
 
     samples: Count = 26_000  # number of samples
     seed: Seed = 0  # of the latents
-    run_folder: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """the run whose generator is used; by default runs/RECIPE in the project"""
 
 
 def evaluate(name, arguments):
@@ -40,7 +36,7 @@ def evaluate(name, arguments):
     https://arxiv.org/abs/1712.04086, section 4.2.
     """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder, generator, planes = open_run(name, options.run_folder, images.ImageOptions)
+    folder, generator, planes = open_run(name, options.folder(name), images.ImageOptions)
     latents = load_latents(folder, generator)
     refuse_no_images(generator)
     refuse_other_channels(generator, 3)

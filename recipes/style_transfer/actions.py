@@ -56,7 +56,7 @@ def translator(generator, to):
 def evaluate(name, arguments):
     """Measures the cycle errors, and the distance to the true drawings or, where none are known, to the photos."""
     (options,) = parse(f"./run_recipe.sh {name} evaluate", evaluate.__doc__, {"evaluate": EvaluateOptions}, arguments)
-    folder, generator, domains = open_run(name, options.run_folder, data.DomainOptions)
+    folder, generator, domains = open_run(name, options.folder(name), data.DomainOptions)
     translator(generator, "paintings")  # what is wrong with it is to be known before the data is read
     a, b = (first(domain, options.samples) for domain in data.load_domains(domains, "test"))
     refuse_other_inputs(translator(generator, "paintings"), a)

@@ -8,7 +8,6 @@ import numpy as np
 
 from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
-from common.base.paths import run_folder
 from common.base.pictures import scale, unscale
 from common.base.ranges import Range
 from common.cli import apply
@@ -98,7 +97,7 @@ class Editor:
 def editor(name, generator, options):
     """Returns the `Editor` that the options of apply ask for."""
     refuse_no_images(generator)
-    folder = options.run_folder or run_folder(name)
+    folder = options.folder(name)
     encoder = load_generator(folder / "encoder.keras", name)
     if options.plus is None and options.minus is None:
         return Editor(encoder, generator, 0.0)
