@@ -6,12 +6,12 @@ import pytest
 
 from common import backend
 from common.cli.sample import SampleOptions, sheet_of, wanted_labels
+from common.latent_space import LatentSpace
 from common.latents import Latents, embedding_of
 from common.losses import NonSaturating
 from common.penalties import R1
 from common.sampling import draw_samples
 from common.training import trained_run
-from recipes.cgan.interpolate import STEPS, between
 from recipes.cgan.train import Config, build
 from tests.conftest import values
 
@@ -109,12 +109,11 @@ def test_sample_of_few_or_of_one_class_is_a_plain_grid():
     assert sheet_of(images, labels).shape == sheet_of(images, None).shape == sheet_of(images, np.zeros(4)).shape
 
 
-def test_interpolation_starts_and_ends_at_the_classes():
+def test_mixtures_of_classes_are_the_classes_at_their_ends():
     gan = tiny()
-    latents = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
-    found = between(gan.generator, latents, 2, 0)
-    assert found.shape == (2 * STEPS, 28, 28, 1)
-    for row in range(2):
-        for place, label in ((row * STEPS, 2), ((row + 1) * STEPS - 1, 0)):
-            alone = draw_samples(gan.generator, (latents[row : row + 1], np.array([label], "int32")))
-            assert np.allclose(found[place], alone[0], atol=1e-5)
+    space = LatentSpace(gan.generator, gan.latents)
+    vectors = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
+    found = space.images(vectors, np.eye(3))
+    assert np.allclose(found, draw_samples(gan.generator, (vectors, np.arange(3, dtype="int32"))), atol=1e-5)
+    between = space.images(vectors[:1], np.array([[0.5, 0.5, 0.0]]))
+    assert not np.allclose(between, found[:1], atol=1e-5)

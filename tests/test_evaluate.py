@@ -149,9 +149,9 @@ def test_sampling_a_class_of_a_conditional_generator(tmp_path):
     assert (tmp_path / "sneaker.png").read_bytes() == (tmp_path / "0.png").read_bytes()
     answer = call_recipe("cgan", "sample", "--class", "sneeker", "--run-folder", folder)
     assert is_one_sentence(answer, "did you mean sneaker?")
-    answer = call_recipe("cgan", "interpolate", "--from", "bag", "--to", "sneaker", "--run-folder", folder)
+    answer = call_recipe("cgan", "walk", "--from", "bag", "--to", "sneaker", "--run-folder", folder)
     assert answer.returncode == 0, answer.stderr
-    assert (folder / "interpolate_bag_sneaker.png").exists()
+    assert (folder / "walk.png").exists() and (folder / "walk.gif").exists()
 
 
 @pytest.mark.once

@@ -39,7 +39,7 @@ def runs(tmp_path_factory):
         ("dcgan evaluate", "cgan", "it takes (4) and (), but is fed (4)"),
         ("dcgan evaluate", "style_transfer", "it takes (any, any, 1) and (any, any, 1), but is fed (4)"),
         ("cgan sample", "vanilla", "it takes (4), but is fed (4) and ()"),
-        ("cgan interpolate", "vanilla", "it takes (4), but is fed (4) and ()"),
+        ("cgan walk", "vanilla", "it takes (4), but is fed (4) and ()"),
         ("mode_collapse sample", "dcgan", "it makes (16, 16, 1), not points of the plane"),
         ("mode_collapse evaluate", "simgan", "not points of the plane"),
         ("stacked_mnist evaluate", "dcgan", "its images have 1 channel(s), not 3"),
@@ -90,7 +90,10 @@ def test_inputs_fit_as_keras_takes_them():
 # Samples that are not finite ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["dcgan sample", "dcgan evaluate", "cgan interpolate", "mode_collapse evaluate"])
+@pytest.mark.parametrize(
+    "command",
+    ["dcgan sample", "dcgan evaluate", "cgan walk", "dcgan invert", "dcgan directions", "mode_collapse evaluate"],
+)
 def test_a_generator_that_draws_nan(runs, tmp_path, command):
     name, action = command.split()
     folder = tmp_path / "run"

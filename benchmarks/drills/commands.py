@@ -8,12 +8,16 @@ from benchmarks.drills import tiny_runs, verdict
 from benchmarks.drills.verdict import SECONDS, Verdict
 from common.base.ranges import Range
 from common.cli.apply import ApplyOptions
+from common.cli.arithmetic import ArithmeticOptions
+from common.cli.directions import DirectionsOptions
 from common.cli.evaluate import EvaluateOptions
 from common.cli.export import ExportOptions
 from common.cli.features import FeaturesOptions
+from common.cli.invert import InvertOptions
 from common.cli.main import RunOptions
 from common.cli.sample import SampleOptions
-from recipes.cgan import interpolate
+from common.cli.truncate import TruncateOptions
+from common.cli.walk import WalkOptions
 from recipes.mode_collapse import lesson
 from recipes.pix2pix import measure
 from tests.tiny_recipes import TINY
@@ -24,7 +28,11 @@ ACTIONS = {
     ("dcgan", "evaluate"): EvaluateOptions,
     ("wgan", "sample"): SampleOptions,
     ("cgan", "sample"): SampleOptions,
-    ("cgan", "interpolate"): interpolate.Options,
+    ("cgan", "walk"): WalkOptions,
+    ("dcgan", "arithmetic"): ArithmeticOptions,
+    ("dcgan", "directions"): DirectionsOptions,
+    ("dcgan", "invert"): InvertOptions,
+    ("dcgan", "truncate"): TruncateOptions,
     ("cgan", "export"): ExportOptions,
     ("dcgan", "features"): FeaturesOptions,
     ("mode_collapse", "evaluate"): lesson.EvaluateOptions,

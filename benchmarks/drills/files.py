@@ -9,7 +9,7 @@ from benchmarks.drills.verdict import Verdict
 RUNS = {"dcgan": tiny_runs.SCORED, "cgan": (), "pix2pix": (), "mode_collapse": ()}
 ACTIONS = {
     "dcgan": ("resume", "sample", "evaluate"),
-    "cgan": ("resume", "sample", "interpolate"),
+    "cgan": ("resume", "sample", "walk"),
     "pix2pix": ("resume", "apply"),
     "mode_collapse": ("resume", "evaluate"),
 }

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from common.base.errors import InputError
 from common.base.files import whole
 
 MOST_FRAMES = 60  # limits the size of an animation
@@ -123,6 +124,25 @@ def save_gif(path, pictures, milliseconds=200, pause=10):
         frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
+def save_mp4(path, pictures, milliseconds=80):
+    """Writes a film of uint8 images `(height, width, 1 or 3)` of one size.
+
+    Raises:
+        InputError: if this build of OpenCV cannot encode films.
+    """
+    import cv2  # slow to import
+
+    frames = [np.asarray(frame_of(picture)) for picture in pictures]
+    height, width = (side - side % 2 for side in frames[0].shape[:2])  # the encoder wants even sides
+    with whole(path) as part:
+        film = cv2.VideoWriter(str(part), cv2.VideoWriter_fourcc(*"mp4v"), 1000 / milliseconds, (width, height))
+        if not film.isOpened():
+            raise InputError(f"{path} cannot be written: this build of OpenCV encodes no films; use a .gif.")
+        for frame in frames:
+            film.write(np.ascontiguousarray(frame[:height, :width, ::-1]))
+        film.release()
+
+
 def frame_of(picture):
     """Returns an image file, or a uint8 image, as an image of Pillow in RGB."""
     if isinstance(picture, np.ndarray):
@@ -152,6 +172,32 @@ def save_losses(path, rows):
         else:
             axes.legend()
     panels[-1].set_xlabel("epoch")
+    save_figure(path, figure, dpi=100)
+
+
+def save_rows(path, rows, names, columns=None):
+    """Writes a sheet of images with the name of each row beside it.
+
+    Args:
+        path: path.
+        rows: list of arrays `(count, height, width, 1 or 3)` in [-1, 1]; shorter rows are filled up with white.
+        names: list of strings, of the rows.
+        columns: list of strings, names of the columns, or None.
+    """
+    from matplotlib.figure import Figure
+
+    longest, shape = max(map(len, rows)), rows[0].shape[1:]
+    cells = np.ones((len(rows), longest, *shape), "float32")
+    for row, images in zip(cells, rows, strict=True):
+        row[: len(images)] = images
+    sheet = unscale(cells.swapaxes(1, 2).reshape(len(rows) * shape[0], longest * shape[1], shape[2]))
+    figure = Figure(figsize=(0.7 * longest + 2, 0.7 * len(rows) * shape[0] / shape[1] + 0.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(sheet if shape[2] == 3 else sheet[..., 0], cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * shape[0], names)
+    axes.set_xticks((np.arange(longest) + 0.5) * shape[1], columns or [""] * longest)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     save_figure(path, figure, dpi=100)
 
 

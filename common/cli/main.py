@@ -14,15 +14,33 @@ from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError, exit_code, printable
 from common.base.paths import run_folder, shown
 from common.base.ranges import Range
+from common.cli.arithmetic import arithmetic_action
+from common.cli.directions import directions_action
 from common.cli.evaluate import evaluate_action
 from common.cli.export import export_action
 from common.cli.features import features_action
+from common.cli.invert import invert_action
 from common.cli.sample import sample_action
+from common.cli.truncate import truncate_action
+from common.cli.walk import walk_action
 from common.scoring.evaluator import evaluator_in_training
 from common.scoring.extractors import ExtractorName, refuse_unknown
 from common.training import devices
 from common.training.run import Run, command_line
 
+OF_ALL = {
+    "sample": sample_action,
+    "evaluate": evaluate_action,
+    "export": export_action,
+    "features": features_action,
+}
+OF_LATENTS = {
+    "walk": walk_action,
+    "arithmetic": arithmetic_action,
+    "directions": directions_action,
+    "invert": invert_action,
+    "truncate": truncate_action,
+}
 VALIDATION = 0.1  # of the training images, where epochs are scored
 
 
@@ -78,20 +96,15 @@ def main(train, config_class, package, actions=None, evaluator=evaluator_in_trai
         train: function `(config, run)`.
         config_class: frozen dataclass with a default for every field, among them `length` or `epochs`.
         package: string, `__package__` of the recipe: its last part names the run folder.
-        actions: dictionary from names to functions `(name, arguments)`, which extend or replace `sample`,
-            `evaluate`, `export` and `features`; None removes an action.
+        actions: dictionary from names to functions `(name, arguments)`, which extend or replace `OF_ALL` and
+            `OF_LATENTS`; None removes an action. A recipe without `sample` has none of those on latents.
         evaluator: function from the config and the name of an extractor to the `Evaluator` of `--evaluate-every`; for
             samples that are no images it has its own `as_compared` and `__call__`.
     """
     name = package.split(".")[-1]
-    of_all = {
-        "sample": sample_action,
-        "evaluate": evaluate_action,
-        "export": export_action,
-        "features": features_action,
-    }
-    actions = {**of_all, **(actions or {})}
-    actions = {action: function for action, function in actions.items() if function}
+    actions = {**OF_ALL, **OF_LATENTS, **(actions or {})}
+    without = () if actions["sample"] else OF_LATENTS
+    actions = {action: function for action, function in actions.items() if function and action not in without}
 
     def run(arguments):
         action = arguments[0] if arguments and not arguments[0].startswith("-") else None

@@ -1,4 +1,4 @@
-"""The options of an action that say whose generator it uses."""
+"""The options of an action that say whose generator it uses, and where it writes a picture."""
 
 import dataclasses
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from common.base.errors import InputError
+from common.base.files import refuse_existing
 from common.base.paths import run_folder
 from common.training import pretrained
 
@@ -34,3 +35,27 @@ class RunChoice:
         if self.run_folder:
             raise InputError("--pretrained takes the place of --run-folder; give one of them.")
         return pretrained.run_of(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureChoice(RunChoice):
+    """Options of an action that writes a picture, or several kinds of it."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """the picture, a .png; by default in the run folder, under the name of the action"""
+    overwrite: bool = False
+    """replace a file of the same name"""
+
+    def outputs(self, *defaults, suffixes=(".png",)):
+        """Returns the paths to write: the one that is given, or else the defaults, which may be there already.
+
+        Raises:
+            InputError: if a given path has another suffix, or would be overwritten.
+        """
+        if not self.out:
+            return list(defaults)
+        if self.out.suffix.lower() not in suffixes:
+            raise InputError(f"--out expects a file {' or '.join(suffixes)}, but is {self.out}.")
+        if not self.overwrite:
+            refuse_existing([self.out])
+        return [self.out]

@@ -216,14 +216,18 @@ class Features:
 
 def evaluator_of(options, extractor=None, split="test", seed=0):
     """Returns the `Evaluator` that compares with the data of `ImageOptions`."""
-    default = {"mnist": "digits", "cifar10": extractors.IMAGENET}.get(options.dataset, "garments")
-    name = extractor or (extractors.IMAGENET if options.data else default)
-    extractor = extractors.load(name)  # first, since to read the images takes minutes
+    extractor = extractor_of(options, extractor)  # first, since to read the images takes minutes
     found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
     return Evaluator(extractor, found.images, described, part, seed, found.labels, found.class_names)
+
+
+def extractor_of(options, name=None):
+    """Returns the `Extractor` of a name, by default the one that suits the data of `ImageOptions`."""
+    default = {"mnist": "digits", "cifar10": extractors.IMAGENET}.get(options.dataset, "garments")
+    return extractors.load(name or (extractors.IMAGENET if options.data else default))
 
 
 def evaluator_in_training(config, extractor):

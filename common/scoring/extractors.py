@@ -72,17 +72,22 @@ class Extractor:
         Args:
             images: uint8 array `(count, height, width, 1 or 3)` of any size.
         """
+        features, logits = self.with_logits(images)
+        return features, logits.argmax(axis=1) if self.has_classes else None
+
+    def with_logits(self, images):
+        """Returns the features of uint8 images, and the logits of their classes `(count, class_count)` or None."""
         size = max(1, BATCH_PIXELS // (self.size[0] * self.size[1]))
         parts = [self._of_batch(images[start : start + size]) for start in range(0, len(images), size)]
-        features, labels = zip(*parts, strict=True)
-        return np.concatenate(features), np.concatenate(labels) if self.has_classes else None
+        features, logits = zip(*parts, strict=True)
+        return np.concatenate(features), np.concatenate(logits) if self.has_classes else None
 
     def _of_batch(self, images):
         fitted = [decode.resize(decode.with_channels(image, self.channels), self.size, "stretch") for image in images]
         found = keras.tree.flatten(self._model(keras.ops.convert_to_tensor(scale(np.stack(fitted)))))
         features, *logits = map(keras.ops.convert_to_numpy, found)
         features = features.astype(np.float64).reshape(len(images), -1)
-        return features, logits[0].argmax(axis=1) if self.has_classes else None
+        return features, logits[0] if self.has_classes else None
 
 
 def digest_of(model):

@@ -11,9 +11,10 @@ from common.averages import kind_of_weights
 from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import shown
+from common.latent_space import LatentSpace
 from common.networks import plain
 from common.saving import open_network
-from common.training.generator_check import other_generator, refuse_other_inputs
+from common.training.generator_check import other_generator, refuse_no_images, refuse_other_inputs
 from data_prep import images
 
 
@@ -97,6 +98,22 @@ def load_latents(folder, generator):
     if embedding and embedding.input_dim < found.class_count:  # one may be for "no class"
         raise other_generator(f"it has {embedding.input_dim} classes, and the run {found.class_count}")
     return found
+
+
+def open_space(name, folder):
+    """Returns the `LatentSpace` of a trained run whose generator makes images.
+
+    Args:
+        name: string, the recipe.
+        folder: path.
+
+    Raises:
+        InputError: if there is no trained run, or its generator is not fed a latent vector, or makes no images.
+    """
+    generator = load_generator(folder / "generator.keras", name)
+    found = load_latents(folder, generator)
+    refuse_no_images(generator)
+    return LatentSpace(generator, found)
 
 
 def weights_of(folder):

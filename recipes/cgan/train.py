@@ -22,7 +22,7 @@ from common.networks import Discriminator, Generator, downsample, upsample
 from common.training.length import Length
 from data_prep.images import ImageOptions
 
-from . import data, interpolate
+from . import data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,4 +115,4 @@ def train(config, run):
 
 
 if __name__ == "__main__":
-    main(train, Config, __package__, {"interpolate": interpolate.interpolate})
+    main(train, Config, __package__)

@@ -14,7 +14,7 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli import apply
-from common.cli.run_choice import RunChoice
+from common.cli.run_choice import PictureChoice
 from common.training.trained_run import options_of, read_config
 from data_prep import meshes, render
 
@@ -116,7 +116,7 @@ def write(volume, level, image, out, formats):
 
 
 @dataclasses.dataclass(frozen=True)
-class InterpolateOptions(RunChoice):
+class InterpolateOptions(PictureChoice):
     """Options of the action interpolate."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None
@@ -127,8 +127,6 @@ class InterpolateOptions(RunChoice):
     """3D models, those of the two images included"""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """a .png with all of them, or a .gif; by default interpolation.png in the run folder"""
-    overwrite: bool = False
-    """replace a file of the same name"""
 
 
 def interpolate(name, arguments):
@@ -141,7 +139,7 @@ def interpolate(name, arguments):
         if not path.is_file():
             raise InputError(f"interpolate expects images, but {path} is no file.")
     folder = options.folder(name)
-    out = checked_out(options, folder / "interpolation.png", (".png", ".gif"))
+    (out,) = options.outputs(folder / "interpolation.png", suffixes=(".png", ".gif"))
     model = model_of_images(folder, name)
     images = [data.prepared(path, model.encoder.input_shape[1]) for path in (options.input, options.to)]
     if any(image is None for image in images):
@@ -151,16 +149,6 @@ def interpolate(name, arguments):
     volumes = model.probabilities((1 - shares) * first + shares * last) >= model.threshold
     save_views(out, measure.views_of(volumes, measure.AROUND[0]), options.steps)
     print(f"{options.steps} 3D models in {shown(out)}")
-
-
-def checked_out(options, default, suffixes):
-    """Returns the path of a picture to write, after refusing one that exists or has another suffix."""
-    out = options.out or default
-    if out.suffix.lower() not in suffixes:
-        raise InputError(f"--out expects a file {' or '.join(suffixes)}, but is {out}.")
-    if options.out and not options.overwrite:
-        refuse_existing([out])
-    return out
 
 
 def save_views(out, views, columns):
@@ -177,22 +165,18 @@ def save_views(out, views, columns):
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions(RunChoice):
+class SampleOptions(PictureChoice):
     """Options of the action sample."""
 
     count: Count = 12  # number of 3D models
     seed: Seed = 0  # random seed of the latents, and of which held-out images are shown
-    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """a .png; by default sample.png in the run folder"""
-    overwrite: bool = False
-    """replace a file of the same name"""
 
 
 def sample(name, arguments):
     """Draws 3D models: of held-out images, beside the true ones; or of latents alone, with --unconditional."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
     folder = options.folder(name)
-    out = checked_out(options, folder / "sample.png", (".png",))
+    (out,) = options.outputs(folder / "sample.png")
     model = open_model(folder, name)
     rng = np.random.default_rng(options.seed)
     latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")

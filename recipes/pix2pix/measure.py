@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from common import backend
 from common.base.arguments import parse
@@ -14,9 +13,9 @@ from common.cli.evaluate import MeasureOptions, report_scores
 from common.sampling import draw_samples
 from common.scoring.evaluator import Scores, distances, perceptual_scores
 from common.scoring.metrics import target_scores
+from common.scoring.nearest import chunks, nearest
 from common.training.generator_check import refuse_no_translator, refuse_other_channels, refuse_other_inputs
 from common.training.trained_run import open_run
-from data_prep import decode
 
 from . import data
 
@@ -67,18 +66,3 @@ def mean_target(targets):
     """Returns the mean of the training targets, the best constant prediction, as a uint8 image."""
     total = sum(targets[rows].sum(axis=0, dtype=np.float64) for rows in chunks(targets))
     return np.rint(total / len(targets)).astype(np.uint8)
-
-
-def nearest(images, others):
-    """Returns the indices of the nearest of the others for each image, in pixels, reduced to at most 32×32."""
-    wanted, known = (np.concatenate([thumbnails(side[rows]) for rows in chunks(side)]) for side in (images, others))
-    return np.concatenate([cdist(wanted[rows], known).argmin(axis=1) for rows in chunks(wanted)])
-
-
-def thumbnails(images):
-    size = min(32, *images.shape[1:3])
-    return np.stack([decode.resize(image, (size, size), "stretch").ravel() for image in images]).astype(np.float32)
-
-
-def chunks(images, size=100):
-    return np.array_split(np.arange(len(images)), -(-len(images) // size))

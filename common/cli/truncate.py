@@ -1,0 +1,91 @@
+"""The action truncate: samples nearer to the mean latent, and the precision and recall that this trades.
+
+./run_recipe.sh dcgan truncate
+"""
+
+import dataclasses
+from typing import Annotated
+
+from common.base import pictures
+from common.base.arguments import parse
+from common.base.files import refuse_existing, writing_to
+from common.base.paths import shown
+from common.base.ranges import Count, Range, Seed
+from common.cli.run_choice import PictureChoice
+from common.latent_space import truncated
+from common.scoring.evaluator import FEWEST, evaluator_of
+from common.scoring.extractors import ExtractorName
+from common.training.trained_run import open_space, options_of, read_config, weights_of
+from data_prep import images
+
+COLUMNS = ("frechet", "precision", "recall")
+
+
+@dataclasses.dataclass(frozen=True)
+class TruncateOptions(PictureChoice):
+    """Options of the action truncate."""
+
+    shares: tuple[Annotated[float, Range(0.0, 2.0)], ...] = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    """shares of the latents' distance to the mean that are left; 1 is as trained"""
+    count: Count = 10  # samples of each share in the sheet
+    samples: Annotated[int, Range(FEWEST, 10_000_000)] = 5000  # samples of each share that are scored
+    extractor: ExtractorName = None
+    """network whose features are compared; by default garments for Fashion-MNIST, digits for MNIST, else imagenet"""
+    seed: Seed = 0  # of the latents and the subsets
+
+
+def truncate_action(name, arguments):
+    """Draws and scores samples whose latents are moved towards the mean latent."""
+    command = f"./run_recipe.sh {name} truncate"
+    (options,) = parse(command, truncate_action.__doc__, {"truncate": TruncateOptions}, arguments)
+    folder = options.folder(name)
+    space = open_space(name, folder)
+    (out,) = options.outputs(folder / "truncate.png")
+    curve = out.with_name(f"{out.stem}_curve.png")
+    if options.out and not options.overwrite:
+        refuse_existing([curve])
+    data = options_of(read_config(folder / "config.json"), images.ImageOptions)
+    evaluator = evaluator_of(data, options.extractor, seed=options.seed)
+    scores = {share: scores_of(space, evaluator, share, options, weights_of(folder)) for share in options.shares}
+    vectors = space.vectors(options.count, options.seed)
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        rows = [space.images(truncated(vectors, share)) for share in options.shares]
+        pictures.save_rows(out, rows, [f"{share:g}" for share in options.shares])
+        draw(curve, scores)
+    print(table(scores))
+    print(f"Samples in {shown(out)}, precision and recall in {shown(curve)}")
+
+
+def scores_of(space, evaluator, share, options, weights):
+    """Returns the scores of samples whose latents are truncated."""
+    vectors, labels = space.vectors(options.samples, options.seed), space.latents.labels(options.samples)
+
+    def sample(rows):
+        classes = labels[rows] if space.class_count else None
+        return evaluator.as_compared(space.images(truncated(vectors[rows], share), classes))
+
+    return evaluator(options.samples, sample, weights, labels).values
+
+
+def table(scores):
+    """Returns the scores of each share as a table in Markdown."""
+    lines = ["| share | Fréchet distance | precision | recall |", "|---|---|---|---|"]
+    for share, values in scores.items():
+        lines.append(f"| {share:g} | {values['frechet']:.2f} | {values['precision']:.3f} | {values['recall']:.3f} |")
+    return "\n".join(lines)
+
+
+def draw(path, scores):
+    """Draws precision against recall, a point for each share."""
+    from matplotlib.figure import Figure  # slow to import
+
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    points = [(values["recall"], values["precision"]) for values in scores.values()]
+    axes.plot(*zip(*points, strict=True), marker="o")
+    for share, point in zip(scores, points, strict=True):
+        axes.annotate(f" {share:g}", point)
+    axes.set(xlabel="recall", ylabel="precision", title="share of the latents that is left")
+    axes.grid(alpha=0.3)
+    pictures.save_figure(path, figure, dpi=100)

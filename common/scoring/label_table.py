@@ -1,0 +1,66 @@
+"""A table of a user's labels of samples: a CSV with the columns sample and label."""
+
+import csv
+
+import numpy as np
+
+from common.base.errors import InputError
+
+FEWEST = 20  # rows from which a direction is found
+
+
+def read_labels(path, count):
+    """Returns the numbers of the labelled samples, an integer array, and their labels: floats, or bools of two words.
+
+    Args:
+        path: path of the table. A label is a number, or one of two words; of words the second one in the alphabet is
+            True.
+        count: integer, samples that there are.
+
+    Raises:
+        InputError: if a column or a label is missing, a sample is none of these or is labelled twice, or there are
+            too few.
+    """
+    rows = list(rows_of(path))
+    numbers, labels = [row["sample"].strip() for row in rows], [row["label"].strip() for row in rows]
+    for line, (number, label) in enumerate(zip(numbers, labels, strict=True), 2):
+        if not number.isdecimal() or int(number) >= count:
+            raise InputError(
+                f"Line {line} of {path} labels sample {number!r}; expected a number from 0 to {count - 1}."
+            )
+        if not label:
+            raise InputError(f"Line {line} of {path} has no label; give sample {number} one, or remove the line.")
+    if len(set(map(int, numbers))) < len(numbers):
+        twice = max(numbers, key=numbers.count)
+        raise InputError(f"{path} labels sample {twice} more than once; leave one of the lines.")
+    if len(rows) < FEWEST:
+        raise InputError(f"{path} has {len(rows)} labels; a direction needs at least {FEWEST}.")
+    return np.array(numbers, int), values_of(labels, path)
+
+
+def rows_of(path):
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            if not {"sample", "label"} <= set(table.fieldnames or ()):
+                raise InputError(f"{path} has the columns {table.fieldnames}; expected sample and label.")
+            for row in table:
+                yield {name: row[name] or "" for name in ("sample", "label")}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); expected a CSV in UTF-8.") from error
+
+
+def values_of(labels, path):
+    """Returns labels as floats, or as bools if they are two words."""
+    try:
+        values = np.array(labels, float)
+    except ValueError:
+        words = sorted(set(labels))
+        if len(words) != 2:
+            raise InputError(
+                f"{path} has {len(words)} different labels ({', '.join(words[:5])} …); expected numbers, or two words."
+            ) from None
+        return np.array(labels) == words[1]
+    if not np.isfinite(values).all():
+        raise InputError(f"{path} has a label that is not finite; expected numbers, or two words.")
+    return values
