@@ -1,6 +1,7 @@
 """image_to_3d: its objects and images, who learns from what, its scores, and what a user gets."""
 
 import json
+import re
 
 import cv2
 import keras
@@ -11,6 +12,7 @@ from scipy import ndimage
 
 from common import backend
 from common.base.errors import InputError
+from common.scoring.extractors import digest_of
 from data_prep import render
 from recipes.image_to_3d import actions, classifier, data, measure, photographs, scores, shapes
 from recipes.image_to_3d.games import Game, reconstruction, with_wrong_images
@@ -346,6 +348,49 @@ def test_the_classifier_tells_kinds_apart():
     assert features.shape == (100, classifier.FEATURES)
 
 
+@pytest.mark.once
+def test_a_classifier_is_trained_once_for_the_same_objects(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path))
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
+    trained, real = [], classifier.trained
+    monkeypatch.setattr(classifier, "trained", lambda objects: trained.append(len(objects.volumes)) or real(objects))
+    objects = data.Objects(boxes(40), np.arange(40) % 2, ("high", "flat"), None, None)
+    first, second = classifier.load(objects), classifier.load(objects)
+    assert trained == [40]
+    assert digest_of(first) == digest_of(second)
+    _, features = classifier.judged(first, objects.volumes)
+    assert np.array_equal(features, classifier.judged(second, objects.volumes)[1])
+    (stored,) = (tmp_path / "volume_classifiers").iterdir()
+    stored.write_bytes(stored.read_bytes()[:3000])
+    classifier.load(objects)
+    classifier.load(objects)
+    assert trained == [40, 40]  # of a damaged file
+
+
+@pytest.mark.once
+def test_other_objects_have_another_classifier(monkeypatch):
+    objects = data.Objects(boxes(40), np.arange(40) % 2, ("high", "flat"), None, None)
+    others = [
+        objects._replace(volumes=np.roll(objects.volumes, 1, axis=1)),
+        objects._replace(labels=objects.labels[::-1]),
+        objects._replace(class_names=("high", "flat", "round")),
+    ]
+    digests = {classifier.digest_of(each) for each in (objects, *others)}
+    same = objects._replace(labels=objects.labels.astype("int32"))
+    assert classifier.digest_of(same) in digests
+    monkeypatch.setattr(classifier, "EPOCHS", 9)
+    assert len({*digests, classifier.digest_of(objects)}) == 5
+
+
+@pytest.mark.once
+def test_without_a_cache_a_classifier_is_trained(tmp_path, monkeypatch):
+    (tmp_path / "a_file").touch()
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path / "a_file"))
+    monkeypatch.setattr(classifier, "trained", lambda objects: "trained")
+    objects = data.Objects(boxes(4), np.arange(4) % 2, ("high", "flat"), None, None)
+    assert classifier.load(objects) == "trained"
+
+
 # What a user gets -----------------------------------------------------------------------------------------------------
 
 SMALL = ("--resolution", 16, "--views", 2, "--filters", 2, "--batch-size", 32, "--epochs", 1)
@@ -417,10 +462,18 @@ def test_interpolate_and_sample_draw_pictures(run, photos, tmp_path):
 
 @pytest.mark.once
 @pytest.mark.slow
-def test_evaluate_compares_with_baselines_and_stores_the_threshold(run):
+def test_evaluate_compares_with_baselines_and_stores_the_threshold(run, monkeypatch):
     answer = call_recipe("image_to_3d", "evaluate", "--run-folder", run)
     assert answer.returncode == 0, answer.stderr
-    stored = json.loads((run / "scores.json").read_text("utf-8"))["scores"]
+    before = json.loads((run / "scores.json").read_text("utf-8"))
+    monkeypatch.setattr(classifier, "trained", lambda objects: pytest.fail("it was trained again"))
+    answer = call_recipe("image_to_3d", "evaluate", "--run-folder", run)
+    assert answer.returncode == 0, answer.stderr
+    again = json.loads((run / "scores.json").read_text("utf-8"))
+    assert re.fullmatch(r"[0-9a-f]{16}, accuracy \d\.\d{3}", before["protocol"]["weights"])
+    assert before["protocol"] == again["protocol"]
+    stored = before["scores"]
+    assert stored.keys() == again["scores"].keys()
     assert {"iou", "f-score", "one piece", "kind right"} <= stored.keys()
     for other in ("the mean object", "the object of the nearest image", "the best training object"):
         assert 0 < stored[f"iou of {other}"] < 1

@@ -11,6 +11,7 @@ from common.cli.evaluate import report_scores
 from common.cli.run_choice import RunChoice
 from common.scoring import metrics
 from common.scoring.evaluator import FEWEST, Protocol, Scores
+from common.scoring.extractors import digest_of
 from common.training.trained_run import options_of, read_config
 from data_prep import decode, render
 
@@ -85,7 +86,7 @@ def evaluate(name, arguments):
         count, values = len(test.images), judge.of_answers(model, training, test)
     protocol = Protocol(
         extractor="volume classifier",
-        weights=f"accuracy {judge.accuracy:.3f}",
+        weights=f"{digest_of(judge.network)}, accuracy {judge.accuracy:.3f}",
         data=given.described,
         split="test",
         real_count=len(test.volumes),
@@ -113,7 +114,7 @@ class Judge:
     """
 
     def __init__(self, training, validation, test):
-        self.network = classifier.trained(training)
+        self.network = classifier.load(training)
         self.accuracy = float((classifier.judged(self.network, validation.volumes)[0] == validation.labels).mean())
         _, self.real = classifier.judged(self.network, test.volumes)
 
