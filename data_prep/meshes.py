@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from common.base.errors import InputError, printable
 from common.base.files import whole
@@ -70,6 +70,35 @@ def surface(volume, level=0.5):
     vertices, faces, _, _ = package("skimage.measure").marching_cubes(volume, level, gradient_direction="ascent")
     vertices = (vertices - 0.5) / (len(volume) - 2) - 0.5  # from voxels of the padded volume
     return package("trimesh").Trimesh(vertices, faces, process=True)
+
+
+def smoothed(mesh, steps, share=0.25):
+    """Returns a mesh without the steps and bumps of voxels: as closed as it was, with its volume and its thin parts.
+
+    In each step a vertex goes a share of the way to the mean of its neighbours, along the surface as it is, across it
+    less what they go on average. So bumps, where they go another way, are levelled, while a pole, all around which they
+    go inward, stays as thick as it is; of the usual smoothing one of a voxel is gone after ten steps.
+
+    Args:
+        mesh: `trimesh.Trimesh`.
+        steps: integer; 0 changes nothing.
+        share: float, above 0 and at most 0.25, up to which no pattern of vertices grows.
+
+    References: Taubin, 1995, A signal processing approach to fair surface design; Vollmer et al., 1999, Improved
+    Laplacian smoothing of noisy surface meshes, which subtracts such a mean too, but as vectors, whose mean around a
+    pole is 0.
+    """
+    mesh = mesh.copy()
+    first, second = mesh.edges_unique.T
+    pairs = np.concatenate([first, second]), np.concatenate([second, first])
+    neighbours = sparse.coo_array((np.ones(len(pairs[0])), pairs), 2 * mesh.vertices.shape[:1]).tocsr()
+    counts = np.maximum(neighbours.sum(axis=1), 1)[:, np.newaxis]
+    for _ in range(steps):
+        vertices, normals = np.array(mesh.vertices), mesh.vertex_normals
+        to_mean = neighbours @ vertices / counts - vertices
+        outward = np.sum(to_mean * normals, axis=1, keepdims=True)
+        mesh.vertices = vertices + share * (to_mean - normals * (neighbours @ outward / counts))
+    return mesh
 
 
 def save(mesh, path):

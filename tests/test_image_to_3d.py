@@ -13,7 +13,7 @@ from scipy import ndimage
 from common import backend
 from common.base.errors import InputError
 from common.scoring.extractors import digest_of
-from data_prep import render
+from data_prep import meshes, render
 from recipes.image_to_3d import actions, classifier, data, measure, photographs, scores, shapes
 from recipes.image_to_3d.games import Game, reconstruction, with_wrong_images
 from recipes.image_to_3d.model import Model
@@ -432,6 +432,20 @@ def test_apply_writes_models_and_keeps_what_is_there(run, photos, tmp_path):
 
 
 @pytest.mark.once
+def test_a_written_mesh_is_smooth_unless_asked_otherwise(tmp_path):
+    volume, image = np.where(cube(8), 0.9, 0.1), np.zeros((16, 16, 1), "uint8")
+    corners = {}
+    for steps in (0, 10):
+        options = actions.ApplyOptions(formats=("stl",), smooth=steps)
+        actions.write(volume, 0.4, image, tmp_path / f"{steps}", options)
+        mesh = meshes.read(tmp_path / f"{steps}.stl")
+        assert mesh.is_watertight
+        corners[steps] = mesh.vertices.sum(axis=1).max()
+    assert corners[0] == pytest.approx(meshes.surface(volume, 0.4).vertices.sum(axis=1).max(), abs=1e-5)
+    assert corners[10] < corners[0]
+
+
+@pytest.mark.once
 @pytest.mark.slow
 def test_images_that_show_no_object_are_skipped_or_refused(run, photos, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), "uint8")
@@ -518,6 +532,8 @@ def test_images_of_the_user_belong_to_the_models_of_the_same_name(tmp_path):
         (("--vae", "--unconditional"), "choose one of them"),
         (("--images", "."), "name the folder of the models with --data"),
         (("--resolution", 48), "resolution"),
+        (("apply", "--smooth", 10_000), "--smooth must be at least 0 and below 101"),
+        (("apply", "--smooth", 3, "--formats", "gif"), "--smooth has no effect without a format of meshes"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message, tmp_path):

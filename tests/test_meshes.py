@@ -72,6 +72,48 @@ def test_an_empty_volume_has_no_surface():
         meshes.surface(np.full((8, 8, 8), 0.4))
 
 
+# Smoothing ----------------------------------------------------------------------------------------------------------
+
+
+def roughness(mesh):
+    """Returns the mean angle between neighbouring faces."""
+    return mesh.face_adjacency_angles.mean()
+
+
+POLE = (np.maximum(np.abs(X + 1 / 64), np.abs(Y + 1 / 64)) < 1 / 64) & (np.abs(Z) < 0.4)  # a voxel wide
+NOISY = np.clip(0.5 - 8 * (np.sqrt(X**2 + Y**2 + Z**2) - 0.35), 0, 1) + np.random.default_rng(0).normal(0, 0.1, X.shape)
+
+
+@pytest.mark.parametrize(
+    "volume, rougher", [(BALL, 1.5), (NOISY, 1.2), (RODS, None), (POLE, None)], ids=["ball", "noise", "rods", "pole"]
+)
+def test_a_smoothed_surface_is_closed_smoother_and_as_large(volume, rougher):
+    mesh = meshes.surface(volume)
+    smooth = meshes.smoothed(mesh, 10)
+    assert smooth.is_watertight and smooth.is_winding_consistent
+    assert smooth.volume == pytest.approx(mesh.volume, rel=0.03)
+    assert smooth.extents == pytest.approx(mesh.extents, abs=1 / RESOLUTION)
+    if rougher:  # than what is smoothed; boxes and poles have no bumps
+        assert roughness(mesh) > rougher * roughness(smooth)
+
+
+def test_a_pole_of_one_voxel_is_as_thick_as_before():
+    mesh = meshes.surface(POLE)
+    assert POLE.any((1, 2)).sum() == POLE.any((0, 2)).sum() == 1
+    middle = np.abs(mesh.vertices[:, 2]) < 0.3
+    for steps in (10, 100):
+        found = meshes.smoothed(mesh, steps).vertices[middle]
+        assert np.ptp(found[:, :2], axis=0) == pytest.approx([1 / RESOLUTION] * 2, rel=0.2)
+
+
+def test_smoothing_leaves_its_mesh_and_with_no_step_nothing_changes():
+    mesh = meshes.surface(BALL)
+    before = mesh.vertices.copy()
+    assert np.array_equal(meshes.smoothed(mesh, 0).vertices, before)
+    meshes.smoothed(mesh, 3)
+    assert np.array_equal(mesh.vertices, before)
+
+
 # Files ------------------------------------------------------------------------------------------------------------
 
 

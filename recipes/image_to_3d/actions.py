@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse
+from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
@@ -22,6 +22,7 @@ from . import data, measure
 from .model import open_model
 
 Format = Literal["glb", "obj", "stl", "ply", "html", "gif", "npz"]
+VOXELS = {"gif", "npz"}  # formats that need no mesh
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,13 @@ class ApplyOptions(apply.ApplyOptions):
     """3D models of each image: the first with the most probable latents, further ones with latents that are drawn"""
     threshold: Annotated[float | None, Range(0.01, 0.99)] = None
     """probability from which a voxel is occupied; by default the one that evaluate has chosen, else 0.4"""
+    smooth: Annotated[int, Range(0, 101)] = 10
+    """steps that smooth a mesh; 0 leaves the bumps of its voxels"""
+
+    def check_given(self, given):
+        """Refuses options that have no effect beside the others."""
+        if not set(self.formats) - VOXELS:
+            refuse_ignored(given, "smooth", "without a format of meshes, such as --formats glb")
 
 
 def apply_to_images(name, arguments):
@@ -61,7 +69,7 @@ def apply_to_images(name, arguments):
         volumes = model.volumes(np.repeat(image[np.newaxis], options.answers, axis=0), latents.astype("float32"))
         with writing_to(options.out):
             for volume, out in zip(volumes, outs, strict=True):
-                write(volume, level, image, out, options.formats)
+                write(volume, level, image, out, options)
         rows += [image_and_views(image, volume >= level) for volume in volumes]
     if not rows:
         raise InputError(f"None of the {len(stems)} files of {options.input} shows an object that can be used.")
@@ -96,11 +104,12 @@ def image_and_views(image, volume):
     return np.delete(measure.answers(image[np.newaxis], volume[np.newaxis], volume[np.newaxis]), 1, axis=0)
 
 
-def write(volume, level, image, out, formats):
+def write(volume, level, image, out, options):
     """Writes a volume of probabilities as files of all formats; their paths are `out` with a suffix."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    mesh = meshes.surface(volume, level) if set(formats) - {"gif", "npz"} else None
-    for kind in formats:
+    if set(options.formats) - VOXELS:
+        mesh = meshes.smoothed(meshes.surface(volume, level), options.smooth)
+    for kind in options.formats:
         path = with_suffix(out, kind)
         if kind == "gif":
             pictures.save_gif(path, render.turntable(volume >= level), milliseconds=100, pause=1)
