@@ -106,6 +106,41 @@ def test_images_belong_to_their_objects(tmp_path, monkeypatch):
     assert (tmp_path / "views").is_dir()
 
 
+@pytest.mark.once
+def test_viewpoints_are_those_of_the_options():
+    azimuths, elevations = data.viewpoints(data.ObjectOptions(), "train", 10)
+    assert azimuths[:3] == pytest.approx([-7.76244203, 40.91305177, -12.55924931])  # as they have always been
+    assert elevations[:3] == pytest.approx([31.31192571, 12.24147372, 19.05849393])
+    options = data.ObjectOptions(azimuths=(90.0, 270.0), elevations=(30.0, 30.0))
+    azimuths, elevations = data.viewpoints(options, "train", 1000)
+    assert azimuths.min() == pytest.approx(90, abs=2) and azimuths.max() == pytest.approx(270, abs=2)
+    assert (elevations == 30).all()
+    assert data.ObjectOptions().described == "procedural objects"
+    assert options.described == "procedural objects, azimuths 90 to 270, elevations 30 to 30"
+
+
+@pytest.mark.once
+def test_an_object_is_seen_from_the_chosen_side(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_COOKBOOK_DATA", str(tmp_path))
+    front, side = (
+        data.load_objects(objects_of(tmp_path, views=1, azimuths=2 * (azimuth,), elevations=(0.0, 0.0)), "train")
+        for azimuth in (0.0, 90.0)
+    )
+    assert np.array_equal(front.volumes, side.volumes) and not np.array_equal(front.images, side.images)
+    for found, along in ((front, "y"), (side, "x")):
+        for image, solid in zip(found.images, found.volumes, strict=True):
+            inside = image[..., 0] < 200
+            expected = extent(solid, along) / extent(solid, "z")  # as wide as the object is along this axis
+            assert np.ptp(np.flatnonzero(inside.any(0))) / np.ptp(np.flatnonzero(inside.any(1))) == pytest.approx(
+                expected, rel=0.3
+            )
+
+
+def extent(solid, axis):
+    """Returns how many voxels an object reaches along an axis."""
+    return np.ptp(np.nonzero(solid)["xyz".index(axis)]) + 1
+
+
 def objects_of(folder, **options):
     """Returns the options of 40 boxes of two kinds."""
     write_boxes(folder / "objects.npz")
@@ -532,6 +567,10 @@ def test_images_of_the_user_belong_to_the_models_of_the_same_name(tmp_path):
         (("--vae", "--unconditional"), "choose one of them"),
         (("--images", "."), "name the folder of the models with --data"),
         (("--resolution", 48), "resolution"),
+        (("--azimuths", 50, -50), "--azimuths expects two angles from -360 to 360 degrees, the smaller one first"),
+        (("--azimuths", 0, 900), "but is 0 900"),
+        (("--elevations", "nan", 3), "--elevations expects two angles from -90 to 90 degrees"),
+        (("--elevations", 10), "elevations"),
         (("apply", "--smooth", 10_000), "--smooth must be at least 0 and below 101"),
         (("apply", "--smooth", 3, "--formats", "gif"), "--smooth has no effect without a format of meshes"),
     ],

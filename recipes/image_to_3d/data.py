@@ -23,7 +23,7 @@ from .photographs import framed, object_on_white
 
 COUNTS = {"train": 2_700, "test": 400}  # embedded objects; a tenth of the training ones is held out for validation
 SEED = 2016  # of the embedded objects and of all viewpoints
-AZIMUTHS, ELEVATIONS = (-60.0, 60.0), (10.0, 40.0)  # degrees, the range of the viewpoints; unknown to the networks
+WIDEST = {"azimuths": (-360, 360), "elevations": (-90, 90)}  # degrees
 OVERSIZE = 1.5  # of a rendered view, which is then cropped to its object
 CHUNK = 100  # views rendered at a time
 
@@ -38,18 +38,36 @@ class ObjectOptions(volumes.VolumeOptions):
     """images of the models of --data, in front of a plain background: NAME.png, or NAME/…, for the model NAME.off"""
     views: Annotated[int, Range(1, 50)] = 5
     """rendered images of each object, from random viewpoints, where --images gives none"""
+    azimuths: tuple[float, float] = (-60.0, 60.0)
+    """the range of the viewpoints around an object, in degrees: 0 is in front of it, 90 on its left"""
+    elevations: tuple[float, float] = (10.0, 40.0)
+    """the range of their elevations, in degrees: 0 looks from the side, 90 from above"""
     size: Annotated[int, Range(16, 128)] = 32
     """side of the images in pixels"""
 
     @property
-    def described(self):
+    def source(self):
         return str(self.data) if self.data else "procedural objects"
+
+    @property
+    def described(self):
+        """The source of the objects, and from where they are seen, if that is not the usual range."""
+        ranges = {name: getattr(self, name) for name in WIDEST if getattr(self, name) != getattr(ObjectOptions, name)}
+        return ", ".join([self.source, *(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.items())])
 
     def check_given(self, given):
         super().check_given(given)
+        for name, widest in WIDEST.items():
+            low, high = getattr(self, name)
+            if not widest[0] <= low <= high <= widest[1]:
+                raise InputError(
+                    f"--{name} expects two angles from {widest[0]} to {widest[1]} degrees, the smaller one first, "
+                    f"but is {low:g} {high:g}."
+                )
         if self.images:
             refuse_missing("images", self.images)
-            refuse_ignored(given, "views", "with --images, since nothing is rendered")
+            for name in ("views", *WIDEST):
+                refuse_ignored(given, name, "with --images, since nothing is rendered")
             if not (self.data and self.data.is_dir()):
                 raise InputError(
                     "--images has images of the files of a folder; name the folder of the models with --data."
@@ -122,7 +140,7 @@ def load_objects(options, split):
     found = load_volumes(options).part(split)
     if not len(found.volumes):
         raise InputError(
-            f"{options.described} has too few models: none is left for the part {split}; expected are 3 of a class."
+            f"{options.source} has too few models: none is left for the part {split}; expected are 3 of a class."
         )
     if options.images:
         images, owners = images_of_user(options, found.names)
@@ -136,9 +154,8 @@ def load_objects(options, split):
 
 def rendered(solids, options, split):
     """Returns the views of volumes, those of an object one after the other; rendered once, and kept in the cache."""
-    rng = np.random.default_rng((SEED, len(split)))
     count = len(solids) * options.views
-    azimuths, elevations = rng.uniform(*AZIMUTHS, count), rng.uniform(*ELEVATIONS, count)
+    azimuths, elevations = viewpoints(options, split, count)
     cached = downloads() / "views" / f"{digest_of(np.packbits(solids), azimuths, elevations, options.size)}.npy"
     if cached.exists():
         return np.load(cached, allow_pickle=False)
@@ -153,6 +170,12 @@ def rendered(solids, options, split):
     with whole(cached) as part, part.open("wb") as file:
         np.save(file, images)
     return images
+
+
+def viewpoints(options, split, count):
+    """Returns the azimuths and the elevations of so many views of a split, two arrays, in degrees."""
+    rng = np.random.default_rng((SEED, len(split)))
+    return rng.uniform(*options.azimuths, count), rng.uniform(*options.elevations, count)
 
 
 def digest_of(*parts):
