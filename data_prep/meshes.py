@@ -31,7 +31,7 @@ MAX_FACES = 2_000_000
 MAX_RESOLUTION = 512  # of a .binvox file
 NEAR_LEVEL = 1e-3  # a value so near to the level would make triangles without an area
 SPACING = 0.45  # voxels between the points of a triangle: below half a voxel no gap lets the filling out
-POINTS = 1_000_000  # of triangles at a time, which bounds the memory
+FACES, POINTS = 100_000, 1_000_000  # of triangles at a time, which bounds the memory
 
 
 def package(name):
@@ -266,7 +266,7 @@ def content(path):
 def announced_faces(data, kind):
     """Returns the number of faces, or of vertices if there are more, that a file claims to have, before it is parsed.
 
-    An .stl file has no more than its size allows.
+    An .stl file in text has no more than its size allows.
     """
     if kind == "off":
         counts = re.search(rb"OFF\D*(\d{1,18})\s+(\d{1,18})", re.sub(rb"#[^\n]*", b"", data[:10_000]))
@@ -275,6 +275,9 @@ def announced_faces(data, kind):
         return max(map(int, re.findall(rb"element\s+\S+\s+(\d{1,18})", data[: data.find(b"end_header")])), default=0)
     if kind == "obj":
         return data.count(b"\nf ")
+    if kind == "stl":
+        count = int.from_bytes(data[80:84], "little")
+        return count if len(data) == 84 + 50 * count else 0
     return glb_numbers(data) // 5 if kind == "glb" else 0
 
 
@@ -301,11 +304,32 @@ def refuse_degenerate(vertices, faces):
         raise UnusableError("has no triangles")
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise UnusableError("has faces of vertices that are not there")
-    corners = vertices[faces.ravel()]
+    corners = used(vertices, faces)
     if not np.isfinite(corners).all() or np.abs(corners).max() > 1e30:
         raise UnusableError("has vertices that are not finite numbers")
-    if not np.ptp(corners, 0).max() > 0:
+    size = np.ptp(corners, 0).max()
+    if not size > 0:
         raise UnusableError("has no size: all its vertices are one point")
+    if not any(has_area(vertices[part] / size) for part in in_parts(faces)):
+        raise UnusableError("has no area: all its triangles are lines")
+
+
+def used(vertices, faces):
+    """Returns the vertices that a face has."""
+    is_used = np.zeros(len(vertices), bool)
+    is_used[faces] = True
+    return vertices[is_used]
+
+
+def has_area(triangles):
+    """Returns whether one of the triangles `(count, 3, 3)`, of a mesh of size 1, is more than a line."""
+    first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    return np.abs(np.cross(first, second)).max() > 1e-12
+
+
+def in_parts(faces):
+    """Returns an array of faces as a list of arrays, whose corners take little memory."""
+    return np.array_split(faces, 1 + len(faces) // FACES)
 
 
 # To a volume ------------------------------------------------------------------------------------------------------
@@ -315,7 +339,7 @@ def voxels(mesh, resolution, up="z"):
     """Returns the volume of a mesh: the voxels that its surface touches, and those that it encloses.
 
     The mesh is centred and scaled so that its longest side is one voxel short of the cube: touched, all are occupied.
-    Where the surface has holes, only the surface is occupied.
+    A crack narrower than a voxel is closed; where the surface has larger holes, only the surface is occupied.
 
     Args:
         mesh: `trimesh.Trimesh`.
@@ -325,10 +349,14 @@ def voxels(mesh, resolution, up="z"):
     Returns:
         bool array `(resolution, resolution, resolution)`.
     """
-    triangles = np.asarray(mesh.vertices, np.float64)[np.asarray(mesh.faces)]
-    low, high = triangles.min((0, 1)), triangles.max((0, 1))
-    places = (triangles - (low + high) / 2) / (high - low).max() * (resolution - 1) + resolution / 2
-    volume = filled(touched(places, resolution))
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    corners = used(vertices, faces)
+    low, high = corners.min(0), corners.max(0)
+    places = (vertices - (low + high) / 2) / (high - low).max() * (resolution - 1) + resolution / 2
+    surface_voxels = np.zeros((resolution,) * 3, bool)
+    for part in in_parts(faces):
+        surface_voxels |= touched(places[part], resolution)
+    volume = filled(surface_voxels)
     return with_z_up(volume) if up == "y" else volume
 
 

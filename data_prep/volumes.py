@@ -25,7 +25,7 @@ from data_prep.skipped import Skipped, refuse_many, tell_skipped
 SUFFIXES = (*meshes.FORMATS, ".binvox")
 PARTS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}  # names of folders
 HELD_OUT = 0.1  # share of the models for each part that the data does not have
-VERSION = 1  # of how a file becomes a volume: a cache of another one is made anew
+VERSION = 2  # of how a file becomes a volume: a cache of another one is made anew
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -209,6 +210,10 @@ BAD = {
     "empty.off": (b" \n", "is empty"),
     "vertices.off": (b"OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", "has no triangles"),
     "point.off": (b"OFF\n3 1 0\n1 1 1\n1 1 1\n1 1 1\n3 0 1 2\n", "has no size"),
+    "lines.off": (
+        b"OFF\n4 2 0\n0 0 0\n1 1 0\n2 2 0\n3 3 0\n3 0 1 2\n3 0 0 3\n",
+        "has no area: all its triangles are lines",
+    ),
     "nan.off": (b"OFF\n3 1 0\nnan 0 0\n1 0 0\n0 1 0\n3 0 1 2\n", "not finite numbers"),
     "far.obj": (b"v 1e200 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not finite numbers"),
     "range.off": (b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 9\n", "damaged"),
@@ -218,6 +223,7 @@ BAD = {
     "claims.ply": ((PLY.format(10**9) + "end_header\n").encode(), "has 1,000,000,000 faces or vertices"),
     "claims.glb": (glb({"accessors": [{"count": 10**9, "componentType": 5126, "type": "VEC3"}]}), "faces or vertices"),
     "many.glb": (glb({**triangle(), "nodes": [{"mesh": 0}] * 9, "scenes": [{"nodes": [*range(9)]}]}, CORNERS), "has 9"),
+    "many.stl": (bytes(80) + struct.pack("<I", 9) + bytes(9 * 50), "has 9 faces or vertices, more than 8"),
     "deep.glb": (struct.pack("<4sIII4s", b"glTF", 2, 0, 100_000, b"JSON") + b"[" * 100_000, "cannot be read as GLB"),
     "else.glb": (glb(triangle(uri="corners.bin")), "cannot be read as GLB"),
 }
@@ -226,7 +232,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_file_is_one_sentence(tmp_path, monkeypatch, capfd, name):
     content, reason = BAD[name]
-    if name == "many.glb":  # each node shows the triangle once more
+    if name.startswith("many"):  # in the .glb each node shows the triangle once more
         monkeypatch.setattr(meshes, "MAX_FACES", 8)
     (tmp_path / "corners.bin").write_bytes(CORNERS)
     (tmp_path / name).write_bytes(content)
@@ -318,6 +324,46 @@ def test_a_mesh_with_a_hole_keeps_its_surface():
     volume = meshes.voxels(trimesh.Trimesh(box.vertices, box.faces[box.face_normals[:, 2] < 0.5]), RESOLUTION)
     assert not volume[4:-4, 4:-4, 4:-4].any()
     assert volume[:, :, 0].all() and volume[0].all() and volume[:, -1].all()
+
+
+def test_a_crack_is_closed():
+    box = trimesh.creation.box((1, 1, 1))
+    is_lid = box.face_normals[:, 2] > 0.5
+    for share, is_filled in ((0.98, True), (0.8, False)):  # of the width, in the lid: a third of a voxel on each side
+        lid = box.vertices[box.faces[is_lid]] * (share, share, 1)
+        corners = np.concatenate([box.vertices[box.faces[~is_lid]], lid]).reshape(-1, 3)
+        mesh = trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3))
+        assert not mesh.is_watertight
+        assert meshes.voxels(mesh, RESOLUTION).all() == is_filled
+
+
+def test_a_flat_mesh_is_one_voxel_thick():
+    square = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], [[0, 1, 2], [0, 2, 3]])
+    volume = meshes.voxels(square, RESOLUTION)
+    assert volume.any(2).all() and volume.sum() == RESOLUTION**2
+
+
+def globe(side):
+    """Returns a ball of 2 * side² faces, with a pinhole at each pole."""
+    around, along = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    azimuths, angles = around * 2 * np.pi / side, (along + 0.5) * np.pi / side
+    ball = np.stack([np.cos(azimuths) * np.sin(angles), np.sin(azimuths) * np.sin(angles), np.cos(angles)], -1)
+    here, above = along + side * around, np.minimum(along + 1, side - 1) + side * around
+    beside, both = (here + side) % side**2, (above + side) % side**2
+    faces = np.stack([[here, beside, both], [here, both, above]]).reshape(2, 3, -1).transpose(0, 2, 1).reshape(-1, 3)
+    return trimesh.Trimesh(ball.reshape(-1, 3), faces, process=False)
+
+
+@pytest.mark.slow
+def test_a_mesh_of_a_million_faces_takes_little_memory():
+    mesh = globe(720)
+    assert len(mesh.faces) > 1_000_000
+    tracemalloc.start()
+    volume = meshes.voxels(mesh, RESOLUTION)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 120e6  # its corners alone are 75 MB, and what is computed of them several times that
+    assert overlap(volume, meshes.voxels(trimesh.creation.icosphere(4), RESOLUTION)) > 0.95
 
 
 def test_cavities_are_filled_and_openings_are_not():

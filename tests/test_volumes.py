@@ -271,6 +271,27 @@ def test_bad_files_are_left_out_and_listed(tmp_path, capsys):
     assert expected in capsys.readouterr().out
 
 
+def test_meshes_with_holes_are_used_and_those_without_a_surface_listed(tmp_path):
+    box = trimesh.creation.box((1, 1, 1))
+    write_boxes(tmp_path, range(3))
+    trimesh.Trimesh(box.vertices, box.faces[box.face_normals[:, 2] < 0.5]).export(tmp_path / "open.stl")
+    square = "0 0 0\n1 0 0\n1 1 0\n0 1 0\n"
+    (tmp_path / "flat.off").write_text(f"OFF\n4 2 0\n{square}3 0 1 2\n3 0 2 3\n")
+    (tmp_path / "empty.off").write_text(f"OFF\n4 0 0\n{square}")
+    (tmp_path / "line.off").write_text(f"OFF\n4 1 0\n{square}3 0 0 1\n")
+    (tmp_path / "text.off").write_text("a shopping list")
+    found = load(tmp_path, allow_skipped=True)
+    volume_of = dict(zip(found.names, found.volumes, strict=True))
+    assert volume_of["flat.off"].sum() == SIDE**2
+    assert volume_of["open.stl"][..., 0].all() and volume_of["open.stl"][0].all()
+    assert not volume_of["open.stl"][2:-2, 2:-2, 2:].any()  # it is open above
+    assert {row.path: row.reason for row in found.skipped} == {
+        "empty.off": "has no triangles",
+        "line.off": "has no area: all its triangles are lines",
+        "text.off": "cannot be read as OFF, or is damaged",
+    }
+
+
 def test_many_bad_files_stop_a_run(tmp_path):
     folder_with_bad_files(tmp_path, good=10)
     with pytest.raises(InputError, match=r"1 of 11 3D models in .* cannot be used .*--allow-skipped"):
