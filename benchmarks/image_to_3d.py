@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from benchmarks.results import PROJECT, run, spread
 from common.base.errors import exit_code
 from common.base.pictures import save_figure
-from common.scoring.evaluator import Scores
+from common.scoring.evaluator import Scores, refuse_other_protocol
 
 COLUMNS = (
     *("iou", "chamfer", "f-score", "volume", "one piece", "loose voxels"),
@@ -35,7 +35,10 @@ def main():
     parser.add_argument("--folder", type=Path, default=PROJECT / "runs" / "image_to_3d_weights")
     options = parser.parse_args()
     weights, seeds = options.adversarial, range(options.seeds)
-    scores = {(weight, seed): scores_of(weight, seed, options) for seed in seeds for weight in weights}
+    stored = {(weight, seed): scores_of(weight, seed, options) for seed in seeds for weight in weights}
+    for other in stored.values():  # those of a run that is there already may be by another judge
+        refuse_other_protocol(stored[weights[0], 0], other)
+    scores = {key: each.values for key, each in stored.items()}
     of_weight = {weight: [scores[weight, seed] for seed in seeds] for weight in weights}
     first = scores[weights[0], 0]
     print(table({f"weight {weight:g}": found for weight, found in of_weight.items()}))
@@ -45,14 +48,14 @@ def main():
 
 
 def scores_of(weight, seed, options):
-    """Returns the scores of a run, which is trained and evaluated first, a dictionary of floats."""
+    """Returns the `Scores` of a run, which is trained and evaluated first."""
     folder = options.folder / f"weight_{weight:g}_seed_{seed}"
     if not (folder / "scores.json").exists():
         given = {"--data": options.data, "--steps": options.steps}
         further = [text for name, value in given.items() if value for text in (name, value)]
         run("image_to_3d", "--adversarial", weight, "--seed", seed, *further, "--run-folder", folder)
         run("image_to_3d", "evaluate", "--run-folder", folder)
-    return Scores.read(folder / "scores.json").values
+    return Scores.read(folder / "scores.json")
 
 
 def baseline(scores, name):
