@@ -436,6 +436,20 @@ MISTAKES = (
         "tests/test_image_to_3d.py::test_wrong_images_reach_the_loss_of_the_discriminator",
     ),
     Mistake(
+        "a judge of volumes that is trained anew for each run",
+        "recipes/image_to_3d/measure.py",
+        "classifier.load(training)",
+        "classifier.trained(training)",
+        "tests/test_image_to_3d.py::test_evaluate_compares_with_baselines_and_stores_the_threshold",
+    ),
+    Mistake(
+        "smoothing that makes thin legs thinner",
+        "data_prep/meshes.py",
+        "share * (to_mean - normals * (neighbours @ outward / counts))",
+        "share * to_mean",
+        "tests/test_meshes.py::test_a_pole_of_one_voxel_is_as_thick_as_before",
+    ),
+    Mistake(
         "copies of test models among the training models",
         "data_prep/volumes.py",
         "return with_splits(without_copies(found), seed)",
