@@ -20,6 +20,7 @@ from common.cli.evaluate import evaluate_action
 from common.cli.export import export_action
 from common.cli.features import features_action
 from common.cli.invert import invert_action
+from common.cli.play import play_action
 from common.cli.sample import sample_action
 from common.cli.truncate import truncate_action
 from common.cli.walk import walk_action
@@ -33,6 +34,7 @@ OF_ALL = {
     "evaluate": evaluate_action,
     "export": export_action,
     "features": features_action,
+    "play": play_action,
 }
 OF_LATENTS = {
     "walk": walk_action,

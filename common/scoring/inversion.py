@@ -105,6 +105,20 @@ def inverted(space, images, steps=300, starts=4, seed=0, encoder=None, prior=1e-
     return np.concatenate(found), np.concatenate(labels) if space.class_count else None
 
 
+class SameBatch(keras.utils.PyDataset):
+    """The same batch in each of so many steps of an epoch; as many epochs of one step take Keras ten times as long."""
+
+    def __init__(self, batch, steps):
+        super().__init__()
+        self.batch, self.steps = batch, steps
+
+    def __len__(self):
+        return self.steps
+
+    def __getitem__(self, index):
+        return self.batch
+
+
 def descended(space, targets, begin, classes, steps, prior, learning_rate):
     """Returns the best ends of the descents from all starts, `(count, dim)`, and their classes or None.
 
@@ -128,10 +142,11 @@ def descended(space, targets, begin, classes, steps, prior, learning_rate):
     try:
         model = keras.Model(inputs, space.generator(fed))
         embedding.set_weights([begin.reshape(-1, dim)])
-        model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps)), "mse")
-        given = [rows, classes.ravel()] if space.class_count else rows
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+        model.compile(keras.optimizers.Adam(rate), "mse", steps_per_execution=backend.steps_per_execution(8))
+        given = (rows, classes.ravel()) if space.class_count else rows
         repeated = np.repeat(targets, starts, axis=0)
-        model.fit(given, repeated, batch_size=len(rows), epochs=steps, shuffle=False, verbose=0)
+        model.fit(SameBatch((given, repeated), steps), shuffle=False, verbose=0)
     finally:
         space.generator.trainable = was_trainable
     ends = keras.ops.convert_to_numpy(embedding.embeddings)

@@ -1,0 +1,86 @@
+"""The action play: a page in the browser to play with a generator, on this machine only.
+
+./run_recipe.sh dcgan play
+./run_recipe.sh dcgan play --pretrained
+"""
+
+import dataclasses
+import importlib.util
+import ipaddress
+import os
+import socket
+from typing import Annotated
+
+import tyro
+
+from common.base.arguments import parse
+from common.base.errors import InputError
+from common.base.paths import shown
+from common.base.ranges import Range
+from common.cli.playground import Playground
+from common.cli.run_choice import RunChoice
+from common.launch import environment
+
+PORTS = range(7860, 7960)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlayOptions(RunChoice):
+    """Options of the action play."""
+
+    port: Annotated[int | None, Range(1, 65_536)] = None
+    """port of the page; by default the first free one from 7860 on"""
+    share_on: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """address of this machine on which others may open the page, such as 192.168.0.5, or 0.0.0.0 for all; by default
+    only this machine can"""
+
+    def check_given(self, given):
+        if self.share_on:
+            try:
+                ipaddress.ip_address(self.share_on)
+            except ValueError:
+                raise InputError(
+                    f"--share-on expects an address of this machine, such as 192.168.0.5, but is {self.share_on}."
+                ) from None
+
+
+def play_action(name, arguments):
+    """Opens a page to play with a generator: samples, walks, directions, uploads, and how its training goes."""
+    (options,) = parse(f"./run_recipe.sh {name} play", play_action.__doc__, {"play": PlayOptions}, arguments)
+    playground = Playground(name, options.folder(name))
+    address = options.share_on or "127.0.0.1"
+    port = options.port or free_port(address)
+    if importlib.util.find_spec("gradio") is None:
+        environment.ensure_on_demand("play", "Pages in the browser")
+    # No statistics of use, no look for a newer version, no models of a hub: the page needs no network.
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=str(playground.folder / "play")
+    )
+    from common.cli import play_page  # it imports gradio, which may just have been installed
+
+    page = play_page.build(playground)
+    try:
+        play_page.serve(page, address, port)
+    except OSError as error:
+        raise InputError(f"The page cannot be served on {address}:{port} ({error}); choose another --port.") from error
+    print(f"{shown(playground.folder)} at http://{address}:{port} until Ctrl-C", flush=True)
+    page.block_thread()
+
+
+def free_port(address):
+    """Returns the first port that is free.
+
+    Raises:
+        InputError: if there is none, or the address is not one of this machine.
+    """
+    for port in PORTS:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                reason = error
+                continue
+            return port
+    raise InputError(
+        f"No port from {PORTS[0]} to {PORTS[-1]} of {address} can be used ({reason.strerror}); give --port."
+    )

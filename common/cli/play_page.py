@@ -1,0 +1,290 @@
+"""The page of the action play, made with Gradio: what `Playground` does, in tabs."""
+
+import functools
+import secrets
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+
+from common.base.errors import InputError
+from common.cli.playground import COLUMNS, cell_at, enlarged, picture, read_picture
+
+MOST_CHOSEN = 8
+EVERY = 5  # seconds, after which the tab Training looks again
+ALL = "all classes"
+# Pixels stay pixels, and nothing is wider than a phone.
+CSS = """
+.pixels img {image-rendering: pixelated; width: 100%; max-height: 75vh; object-fit: contain}
+.gradio-container {max-width: 1100px !important; margin: auto}
+footer {display: none !important}
+@media (max-width: 640px) {
+  .tab-container button, .tab-wrapper button {padding: 0 5px !important; font-size: 13px !important}
+}
+"""
+FONTS = ["system-ui", "sans-serif"]  # of the machine, not of the network
+
+
+def serve(page, address, port):
+    """Starts to serve the page in other threads."""
+    page.launch(
+        server_name=address,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        ssr_mode=False,
+        footer_links=[],
+        max_file_size="100mb",
+        theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "monospace"]),
+        css=CSS,
+    )
+
+
+def answering(function):
+    """Turns an `InputError` of an event into a message on the page."""
+
+    @functools.wraps(function)
+    def answer(*arguments):
+        try:
+            return function(*arguments)
+        except InputError as error:
+            raise gr.Error(str(error), title="", print_exception=False) from error
+
+    return answer
+
+
+def build(playground):
+    """Returns the page of a `Playground`."""
+    with gr.Blocks(title=f"{playground.name}, the GAN cookbook", analytics_enabled=False) as page:
+        gr.Markdown(f"## {playground.name}\n{'  '.join(playground.remarks)}")
+        chosen = gr.State([])
+        if playground.space:
+            with gr.Tab("Samples"):
+                samples_tab(page, playground, chosen)
+            with gr.Tab("Walk"):
+                walk_tab(playground, chosen)
+            with gr.Tab("Directions"):
+                directions_tab(page, playground, chosen)
+            with gr.Tab("Upload"):
+                upload_tab(playground, chosen)
+        elif playground.translators:
+            with gr.Tab("Upload"):
+                translate_tab(playground)
+        if playground.has_training:
+            with gr.Tab("Training"):
+                training_tab(page, playground)
+        if playground.space:
+            chosen_strip(playground, chosen)
+    return page
+
+
+def shown_image(text, **options):
+    """Returns a place for a picture, with a text above: Gradio's own label would hide a corner of it."""
+    options = {"format": "png", "interactive": False, "buttons": ["download", "fullscreen"], **options}
+    with gr.Column(min_width=130):  # two beside one another on a phone
+        gr.Markdown(text)
+        return gr.Image(label=text, show_label=False, elem_classes="pixels", **options)
+
+
+def chosen_strip(playground, chosen):
+    """Shows the chosen samples below all tabs."""
+    with gr.Column(visible=False) as column:
+        strip = shown_image("chosen samples, the last one on the right", elem_id="chosen")
+        forget = gr.Button("Forget them", size="sm")
+
+    def show(chosen):
+        return gr.update(visible=bool(chosen)), picture(playground.draw(chosen), MOST_CHOSEN) if chosen else None
+
+    chosen.change(show, chosen, [column, strip], show_progress="hidden")
+    forget.click(lambda: [], None, chosen)
+
+
+# Samples ----------------------------------------------------------------------------------------------------------
+
+
+def samples_tab(page, playground, chosen):
+    drawn = gr.State([])
+    with gr.Row():
+        seed = gr.Number(0, label="seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
+        count = gr.Slider(1, 64, 64, step=1, label="samples", min_width=150)
+        truncation = gr.Slider(0, 1.5, 1, step=0.05, label="truncation", min_width=150)
+        options = [ALL, *playground.class_names]
+        class_name = gr.Dropdown(options, value=ALL, label="class", visible=len(options) > 1, min_width=120)
+    again = gr.Button("New samples", variant="primary", elem_id="new-samples")
+    sheet = shown_image("Click a sample to carry it to the other tabs.", elem_id="samples")
+
+    @answering
+    def draw(seed, count, truncation, class_name):
+        found = playground.samples(int(seed or 0), int(count), None if class_name == ALL else class_name, truncation)
+        return found, picture(playground.draw(found), min(COLUMNS, len(found)))
+
+    @answering
+    def choose(drawn, chosen, event: gr.SelectData):
+        columns = min(COLUMNS, len(drawn))
+        number = cell_at(event.index, picture(playground.draw(drawn), columns), columns, len(drawn))
+        return chosen if number is None else [*chosen, drawn[number]][-MOST_CHOSEN:]
+
+    inputs = [seed, count, truncation, class_name]
+    for component in (seed, count, truncation, class_name):
+        component.change(draw, inputs, [drawn, sheet], show_progress="hidden", trigger_mode="always_last")
+    page.load(draw, inputs, [drawn, sheet])
+    again.click(lambda: secrets.randbelow(2**31), None, seed)
+    sheet.select(choose, [drawn, chosen], chosen)
+
+
+# Walk -------------------------------------------------------------------------------------------------------------
+
+
+def walk_tab(playground, chosen):
+    hint = gr.Markdown("Choose two or more samples in the tab *Samples*.")
+    position = gr.Slider(0, 1, 0, step=0.01, label="from the first to the last", elem_id="position")
+    with gr.Row():
+        place = shown_image("here", elem_id="place")
+        film = shown_image("there and back", elem_id="film", type="filepath", format="gif")
+    animate = gr.Button("Animate", variant="primary")
+
+    @answering
+    def walk(chosen, position):
+        refuse_few(chosen)
+        return picture(playground.draw([playground.walk(chosen, position)]))
+
+    @answering
+    def film_of(chosen):
+        refuse_few(chosen)
+        out = Path(tempfile.mkdtemp(dir=page_folder(playground))) / "walk.gif"
+        playground.animation(chosen, out)
+        return str(out)
+
+    position.input(walk, [chosen, position], place, show_progress="hidden", trigger_mode="always_last")
+    chosen.change(
+        lambda chosen: picture(playground.draw([playground.walk(chosen, 0.0)])) if len(chosen) > 1 else None,
+        chosen,
+        place,
+        show_progress="hidden",
+    )
+    chosen.change(lambda chosen: gr.update(visible=len(chosen) < 2), chosen, hint, show_progress="hidden")
+    animate.click(film_of, chosen, film)
+
+
+def page_folder(playground):
+    folder = playground.folder / "play"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def refuse_few(chosen):
+    if len(chosen) < 2:
+        raise InputError("A walk needs two samples or more; click them in the tab Samples.")
+
+
+# Directions -------------------------------------------------------------------------------------------------------
+
+
+def directions_tab(page, playground, chosen):
+    if not playground.directions:
+        gr.Markdown(f"No directions yet. Find some, and start again: `./run_recipe.sh {playground.name} directions`")
+        return
+    gr.Markdown(
+        "The sample that was chosen last, or else the first one of seed 0, moved along directions. In brackets: how "
+        "steadily each changes what it is named after (rank correlation), and the accuracy of its probe."
+    )
+    with gr.Row():
+        before, after = shown_image("before", elem_id="before"), shown_image("after", elem_id="after")
+    with gr.Row(elem_id="directions"):
+        sliders = [
+            gr.Slider(-3, 3, 0, step=0.1, label=label_of(each), min_width=240)
+            for each in playground.directions.values()
+        ]
+    reset = gr.Button("Reset")
+
+    def start(chosen):
+        return chosen[-1] if chosen else playground.samples(0, 1)[0]
+
+    @answering
+    def move(chosen, *shifts):
+        moved = playground.moved(start(chosen), dict(zip(playground.directions, shifts, strict=True)))
+        return picture(playground.draw([moved]))
+
+    @answering
+    def both(chosen, *shifts):
+        return picture(playground.draw([start(chosen)])), move(chosen, *shifts)
+
+    for slider in sliders:
+        slider.change(move, [chosen, *sliders], after, show_progress="hidden", trigger_mode="always_last")
+    chosen.change(both, [chosen, *sliders], [before, after], show_progress="hidden")
+    page.load(both, [chosen, *sliders], [before, after])
+    reset.click(lambda: [0] * len(sliders), None, sliders)
+
+
+def label_of(direction):
+    """Returns the name of a direction with what was measured of it."""
+    what = direction.name if direction.attribute == direction.name else f"{direction.name}: {direction.attribute}"
+    measured = [f"{value:.2f}" for value in (direction.rank_correlation, direction.accuracy) if value is not None]
+    return f"{what} ({', '.join(measured)})"
+
+
+# Upload -----------------------------------------------------------------------------------------------------------
+
+
+def upload_tab(playground, chosen):
+    gr.Markdown(
+        "The generator's own version of an image: for seconds, the latents with the nearest image are looked for."
+    )
+    file = gr.UploadButton("Upload an image", variant="primary", elem_id="upload")
+    text = gr.Markdown()
+    with gr.Row():
+        given, answer = shown_image("the image"), shown_image("what the generator can draw of it", elem_id="answer")
+
+    @answering
+    def invert(file, chosen):
+        image, made, found, said = playground.uploaded(file)
+        chosen = [*chosen, found][-MOST_CHOSEN:]
+        return enlarged(image), enlarged(made), f"{said} It is among the chosen samples now.", chosen
+
+    file.upload(invert, [file, chosen], [given, answer, text, chosen])
+
+
+def translate_tab(playground):
+    names, last = list(playground.translators), gr.State(None)
+    file = gr.UploadButton("Upload an image", variant="primary", elem_id="upload")
+    network = gr.Dropdown(names, value=names[0], label="network", visible=len(names) > 1)
+    text = gr.Markdown()
+    with gr.Row():
+        given, answer = shown_image("the image"), shown_image("translated", elem_id="answer")
+
+    @answering
+    def translate(file, network):
+        if file is None:
+            return None, None, None, ""
+        image, made, _, said = playground.uploaded(file, network)
+        return file, enlarged(image), enlarged(made), said
+
+    for event, source in ((file.upload, file), (network.change, last)):
+        event(translate, [source, network], [last, given, answer, text])
+
+
+# Training ---------------------------------------------------------------------------------------------------------
+
+
+def training_tab(page, playground):
+    text = gr.Markdown()
+    epoch = gr.Slider(1, 2, 1, step=1, label="epoch", elem_id="epoch")
+    with gr.Row():
+        grid, losses = shown_image("samples", elem_id="grid"), shown_image("losses")
+
+    def show(epoch):
+        grids = playground.epochs()
+        return read_picture(grids[min(int(epoch), len(grids)) - 1]) if grids else None
+
+    def refresh():
+        count = max(2, len(playground.epochs()))
+        return gr.update(maximum=count), playground.losses(), playground.progress()
+
+    def begin():
+        count = max(1, len(playground.epochs()))
+        return gr.update(maximum=max(2, count), value=count), show(count), playground.losses(), playground.progress()
+
+    page.load(begin, None, [epoch, grid, losses, text])
+    epoch.change(show, epoch, grid, show_progress="hidden", trigger_mode="always_last")
+    gr.Timer(EVERY).tick(refresh, None, [epoch, losses, text], show_progress="hidden")

@@ -1,0 +1,258 @@
+"""What the page of the action play shows, without the page: samples, walks, directions, uploads, a training."""
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+
+from common.base import pictures
+from common.base.errors import InputError
+from common.base.pictures import scale, unscale
+from common.cli.apply import translate
+from common.latent_space import path, truncated
+from common.scoring import inversion, linear_directions
+from common.scoring.evaluator import PRINTED, Scores
+from common.scoring.metrics import target_scores
+from common.training.callbacks import read_log
+from common.training.generator_check import are_one_image, shapes_of
+from common.training.trained_run import class_names_of, grids_of, load_generator, open_space
+from data_prep import decode
+
+COLUMNS = 8  # of the sheet of samples
+MOST_DIRECTIONS = 12  # that have a slider
+FRAMES = 12  # of an animation, from one sample to the next
+LONGEST_SIDE = 2048  # of an image that is translated, in pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chosen:
+    """A sample that was chosen, to walk from or to move along directions."""
+
+    name: str
+    vector: np.ndarray  # (dim,)
+    label: int | None  # its class
+
+
+class Playground:
+    """The generator of a run, or only its training if there is no generator yet.
+
+    Args:
+        name: string, the recipe.
+        folder: path of the run.
+
+    Attributes:
+        space: `LatentSpace`; None of a generator that is fed no latent vector.
+        translators: dictionary from names to networks of images to images.
+        class_names: tuple of strings; empty of a generator without classes.
+        directions: dictionary from names to `Direction`, at most `MOST_DIRECTIONS`.
+        remarks: list of strings, why something is missing.
+
+    Raises:
+        InputError: if the folder has neither a generator nor a training.
+    """
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, Path(folder)
+        self.space, self.translators, self.class_names, self.directions, self.remarks = None, {}, (), {}, []
+        self._lock = threading.Lock()  # events of a page come in several threads, and Keras is not made for that
+        if (self.folder / "generator.keras").exists():
+            self._open()
+        elif not self.has_training:
+            load_generator(self.folder / "generator.keras", name)  # which says what to do
+
+    def _open(self):
+        try:
+            self.space = open_space(self.name, self.folder)
+        except InputError as error:
+            self.translators = translators_of(load_generator(self.folder / "generator.keras", self.name))
+            if not self.translators:
+                self.remarks.append(str(error))
+            return
+        if self.space.class_count:
+            self.class_names = class_names_of(self.folder)
+        try:
+            found = linear_directions.load(self.folder, self.space.generator, self.name)
+        except InputError as error:
+            found = {}
+            self.remarks.append(str(error))
+        # First those that were looked for, the steadiest of them first.
+        order = sorted(found.values(), key=lambda each: (each.accuracy is None, -(each.rank_correlation or 0)))
+        self.directions = {each.name: each for each in order[:MOST_DIRECTIONS]}
+        if not found:
+            self.remarks.append(f"There are no directions yet: ./run_recipe.sh {self.name} directions")
+
+    # Samples ----------------------------------------------------------------------------------------------------------
+
+    def draw(self, chosen):
+        """Returns the images of chosen samples, `(count, height, width, channels)` in [-1, 1]."""
+        vectors = np.stack([each.vector for each in chosen])
+        classes = np.array([each.label for each in chosen]) if self.space.class_count else None
+        with self._lock:
+            return self.space.images(vectors, classes)
+
+    def samples(self, seed, count, class_name=None, truncation=1.0):
+        """Returns so many samples, a list of `Chosen`.
+
+        Args:
+            seed: integer, of the latents: the same samples as those of the action sample.
+            count: integer.
+            class_name: string; None for each class in turn.
+            truncation: float, share of the latents' distance to the mean that is left.
+        """
+        vectors = truncated(self.space.vectors(count, seed), truncation)
+        labels = [None] * count
+        if self.space.class_count:
+            fixed = self.class_names.index(class_name) if class_name else None
+            labels = [number % self.space.class_count if fixed is None else fixed for number in range(count)]
+        shown = "" if truncation == 1 else f", {truncation:g}"
+        return [
+            Chosen(f"seed {seed}, no. {number}{shown}", vector, label)
+            for number, (vector, label) in enumerate(zip(vectors, labels, strict=True))
+        ]
+
+    def walk(self, chosen, position):
+        """Returns the sample at a position in [0, 1] on the path through chosen ones, `Chosen`."""
+        steps = path([each.vector for each in chosen], 100)
+        row = round(position * (len(steps) - 1))
+        return Chosen(f"walk, {position:.2f}", steps[row], chosen[min(row // 100, len(chosen) - 1)].label)
+
+    def animation(self, chosen, out):
+        """Writes the walk through chosen samples and back to the first as a GIF."""
+        vectors = path([each.vector for each in chosen], FRAMES, closed=True)
+        labels = [each.label for each in chosen for _ in range(FRAMES)]
+        images = self.draw([Chosen("", *pair) for pair in zip(vectors, labels, strict=True)])
+        pictures.save_gif(out, [pictures.grid(image[np.newaxis]) for image in images], milliseconds=80, pause=1)
+
+    def moved(self, chosen, shifts):
+        """Returns a sample moved along directions, `Chosen`.
+
+        Args:
+            chosen: `Chosen`.
+            shifts: dictionary from names of directions to floats.
+        """
+        vector = chosen.vector + sum(shift * self.directions[name].vector for name, shift in shifts.items())
+        return dataclasses.replace(chosen, name=f"{chosen.name}, moved", vector=vector)
+
+    # Uploads ----------------------------------------------------------------------------------------------------------
+
+    def uploaded(self, file, translator=None):
+        """Returns an uploaded image and what the generator makes of it, uint8, the found sample, and a sentence.
+
+        A translator translates it; for another generator the latents are found whose image is nearest, `Chosen`.
+
+        Args:
+            file: path.
+            translator: string, one of `translators`.
+
+        Raises:
+            InputError: if the file is no image.
+        """
+        network = self.translators[translator] if translator else None
+        size = None if translator else self.space.generator.output_shape[1:3]
+        channels = network.input_shape[-1] if translator else self.space.generator.output_shape[-1]
+        try:
+            image = decode.read(file, size, channels=channels)
+        except decode.UnusableError as error:
+            raise InputError(f"{Path(file).name} {error}; choose an image: PNG, JPEG, WebP, BMP or TIFF.") from error
+        with self._lock:
+            if translator:
+                image = shrunk(image)
+                return image, translate(network, image), None, f"{image.shape[1]}×{image.shape[0]} pixels."
+            (vector,), labels = inversion.inverted(self.space, image[np.newaxis])
+            found = Chosen(Path(file).name, vector, None if labels is None else int(labels[0]))
+        answer = unscale(self.draw([found]))[0]
+        scores = target_scores(answer[np.newaxis], image[np.newaxis])
+        return (
+            image,
+            answer,
+            found,
+            f"L1 {scores['l1']:.3f}, SSIM {scores['ssim']:.3f}: as near as its latents can be found.",
+        )
+
+    # A training -------------------------------------------------------------------------------------------------------
+
+    @property
+    def has_training(self):
+        return (self.folder / "log.csv").exists()
+
+    def epochs(self):
+        """Returns the paths of the sample grids of all epochs so far."""
+        return grids_of(self.folder)
+
+    def losses(self):
+        """Returns the picture of the losses so far, uint8, or None."""
+        return read_picture(self.folder / "losses.png")
+
+    def progress(self):
+        """Returns how far the training is, and its scores, in Markdown."""
+        rows = read_log(self.folder / "log.csv")
+        last = (
+            ", ".join(f"{key} {value:.4g}" for key, value in rows[-1].items() if key.endswith("loss")) if rows else ""
+        )
+        text = f"{len(rows)} epochs, {sum(row['seconds'] for row in rows) / 60:.1f} minutes; {last}"
+        if not (self.folder / "scores.json").exists():
+            return f"{text}\n\nNo scores yet: `./run_recipe.sh {self.name} evaluate`"
+        values = Scores.read(self.folder / "scores.json").values
+        lines = [f"| {PRINTED[key][0] if key in PRINTED else key} | {value:.4g} |" for key, value in values.items()]
+        return "\n".join([text, "", "| score | |", "|---|---|", *lines])
+
+
+def translators_of(generator):
+    """Returns the networks of images to images in a generator: itself, or those within it, such as both of a cycle."""
+
+    def translates(network):
+        return all(are_one_image(shapes_of(network, side)) for side in ("inputs", "outputs"))
+
+    if translates(generator):
+        return {"translate": generator}
+    parts = [layer for layer in generator.layers if isinstance(layer, keras.Model)]
+    return {part.name.replace("_", " "): part for part in parts if translates(part)}
+
+
+def shrunk(image):
+    """Returns an image at most `LONGEST_SIDE` pixels wide and high, so that an upload ends in seconds."""
+    factor = LONGEST_SIDE / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    size = tuple(max(1, round(side * factor)) for side in image.shape[:2])
+    return decode.resize(image, size, "stretch")
+
+
+def read_picture(file):
+    """Returns a picture of a run, uint8 RGB; None if it is not there, or being replaced."""
+    try:
+        return np.asarray(Image.open(file).convert("RGB"))
+    except OSError:
+        return None
+
+
+def cell_at(place, sheet, columns, count):
+    """Returns the number of the image at a place in a sheet; None beside the images.
+
+    Args:
+        place: pair of numbers, x and y in pixels.
+        sheet: array `(height, width, channels)`.
+        columns: integer, of the sheet.
+        count: integer, images in the sheet.
+
+    >>> cell_at((15, 5), np.zeros((20, 40, 1)), columns=4, count=7)
+    1
+    """
+    side = sheet.shape[1] / columns
+    rows = -(-count // columns)
+    number = int(place[1] // (sheet.shape[0] / rows)) * columns + int(place[0] // side)
+    return number if 0 <= number < count else None
+
+
+def picture(images, columns=None):
+    """Returns images in [-1, 1] as a sheet in RGB."""
+    sheet = pictures.grid(images, columns)
+    return np.repeat(sheet, 3, axis=2) if sheet.shape[2] == 1 else sheet
+
+
+def enlarged(image):
+    """Returns a uint8 image in RGB as a picture, enlarged if it is small."""
+    return picture(scale(image)[np.newaxis])
