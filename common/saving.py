@@ -1,9 +1,12 @@
 """How a GAN becomes a `.keras` file, and is loaded from it: networks, optimizers, latents, settings, random states.
 
-`open_network` opens the file of a single network.
+`open_network` opens the file of a single network, and `digest_of` tells its weights from others.
 """
 
+import hashlib
+
 import keras
+import numpy as np
 
 from common import backend
 from common.base.errors import InputError
@@ -26,6 +29,14 @@ def open_network(path):
             f"{path} has a Lambda layer, with Python code that would run here, and is not opened; "
             "make the network of layers of Keras alone."
         ) from error
+
+
+def digest_of(model):
+    """Returns the first digits of the SHA-256 of all weights of a model, in their order."""
+    digest = hashlib.sha256()
+    for variable in model.weights:  # `variables` also has the states of random seeds, which differ in each loaded model
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).tobytes())
+    return digest.hexdigest()[:16]
 
 
 class SavableModel(backend.Model):

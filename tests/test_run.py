@@ -13,9 +13,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.base.errors import InputError
 from common.base.files import sweep, whole
+from common.base.pictures import Mark
 from common.base.ranges import Count, Rate, Share, check_ranges
 from common.losses import NonSaturating
 from common.schedules import ConstantThenLinear
@@ -86,6 +88,15 @@ def test_files_of_the_run_folder(train, tmp_path):
     assert set(rows[0]) == {"epoch", "d_loss", "g_loss", "images/s", "seconds"}
     card = (tmp_path / "run" / "README.md").read_text("utf-8")
     assert all(word in card for word in ("samples/epoch_002.png", "seed | 0", keras.__version__, "d_loss"))
+
+
+@pytest.mark.once
+def test_grids_are_marked_as_made_by_a_network_and_plots_are_not(train, tmp_path):
+    train()
+    with Image.open(tmp_path / "run" / "samples" / "epoch_002.png") as grid:
+        assert grid.text == Mark("small", 0, "epoch 2").texts()
+    with Image.open(tmp_path / "run" / "losses.png") as plot:
+        assert "Comment" not in plot.text
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path):

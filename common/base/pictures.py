@@ -1,9 +1,12 @@
 """Pictures of a run: grids of samples, an animation of the grids, curves of the losses."""
 
+import dataclasses
+import json
 import math
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from common.base.errors import InputError
 from common.base.files import whole
@@ -11,6 +14,29 @@ from common.base.files import whole
 MOST_FRAMES = 60  # limits the size of an animation
 SHEET_HEIGHT = 256  # of a row of a sheet, in pixels
 SHORTEST_SIDE = 512  # of a grid, in pixels; small images are enlarged by integer factors up to it
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """Says in the metadata of a PNG file that a generative network made the picture, and which one.
+
+    Attributes:
+        recipe: string.
+        seed: integer, of the latents or the noise; None if nothing is drawn.
+        weights: string, the digest of the generator's weights, or the epoch of a training.
+    """
+
+    recipe: str
+    seed: int | None
+    weights: str
+
+    def texts(self):
+        """Returns a dictionary from keywords of the PNG specification to texts; the comment is JSON, for programs."""
+        return {
+            "Software": f"GAN cookbook, recipe {self.recipe}",
+            "Source": "a generative network, not a camera and not a person",
+            "Comment": json.dumps({"generated": True, **dataclasses.asdict(self)}),
+        }
 
 
 def scale(images):
@@ -100,11 +126,16 @@ def as_high(image, height=SHEET_HEIGHT):
     return np.asarray(resized.resize((width, height), method))
 
 
-def save_png(path, image):
-    """Writes a uint8 image `(height, width, 1 or 3)`."""
+def save_png(path, image, mark=None):
+    """Writes a uint8 image `(height, width, 1 or 3)`; what a generative network made has a `Mark`."""
     is_small = image.size < 10_000_000  # the best compression of a large photograph takes a minute
+    metadata = PngInfo()
+    for keyword, text in mark.texts().items() if mark else ():
+        metadata.add_text(keyword, text)
     with whole(path) as part:
-        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(part, optimize=is_small)
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
+            part, optimize=is_small, pnginfo=metadata
+        )
 
 
 def save_gif(path, pictures, milliseconds=200, pause=10):

@@ -20,6 +20,7 @@ from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
 from common.cli import tiles
+from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import as_array
 from common.training.generator_check import refuse_no_translator
@@ -31,7 +32,7 @@ SHEET_ROWS = 12  # maximum number of images in it
 
 
 @dataclasses.dataclass(frozen=True)
-class ApplyOptions(RunChoice):
+class ApplyOptions(MarkChoice, RunChoice):
     """Options of the action apply."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
@@ -65,20 +66,21 @@ def apply_action(
         refuse_existing([*files.values(), options.out / SHEET])
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
     generator = load_generator(options.folder(name) / "generator.keras", name)
+    mark = options.mark(name, generator)
     generator = choose(generator, options)
     refuse_no_translator(generator)
-    done = (translate_file(generator, *paths, function or translate) for paths in files.items())
+    done = (translate_file(generator, *paths, function or translate, mark) for paths in files.items())
     done = (pair for pair in done if pair)
     first = list(itertools.islice(done, SHEET_ROWS))
     count = len(first) + sum(1 for _ in done)
     if not count:
         raise InputError(f"None of the {len(files)} files of {options.input} is an image that can be read.")
     with writing_to(options.out / SHEET):
-        pictures.save_png(options.out / SHEET, pictures.pair_sheet(first))
+        pictures.save_png(options.out / SHEET, pictures.pair_sheet(first), mark)
     print(f"{count} images in {shown(options.out)}; {SHEET} shows {len(first)} of them before and after.")
 
 
-def translate_file(generator, path, out, function):
+def translate_file(generator, path, out, function, mark):
     """Translates an image file; returns the image before and after, for the sheet; None if it cannot be read."""
     try:
         image = decode.read(path, channels=generator.input_shape[-1])
@@ -88,7 +90,7 @@ def translate_file(generator, path, out, function):
     translated = function(generator, image)
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        pictures.save_png(out, translated)
+        pictures.save_png(out, translated, mark)
     return pictures.as_high(image), pictures.as_high(translated)  # small, since the sheet keeps a dozen
 
 

@@ -13,6 +13,7 @@ from common.base.errors import InputError, printable
 from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.ranges import Count, Seed
+from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_images
@@ -22,7 +23,7 @@ AT_ONCE = 1000  # images in memory
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportOptions(RunChoice):
+class ExportOptions(MarkChoice, RunChoice):
     """Options of the action export."""
 
     count: Count = 100  # images of each class
@@ -51,7 +52,7 @@ def export_action(name, arguments):
     files = [out / names[label] / f"drawn_{number % options.count:05d}.png" for number, label in enumerate(labels)]
     if not options.overwrite:
         refuse_existing(files)
-    inputs = latents.fixed(len(labels), options.seed, labels)
+    inputs, mark = latents.fixed(len(labels), options.seed, labels), options.mark(name, generator)
     with writing_to(out):
         for class_name in names:
             (out / class_name).mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def export_action(name, arguments):
             part = slice(start, start + AT_ONCE)
             images = draw_samples(generator, tuple(array[part] for array in inputs))
             for path, image in zip(files[part], images, strict=True):
-                pictures.save_png(path, pictures.unscale(image))
+                pictures.save_png(path, pictures.unscale(image), mark)
     print(f"{options.count} images of each of {len(names)} classes in {shown(out)}")
 
 

@@ -13,6 +13,7 @@ from common.base.errors import InputError
 from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.ranges import Count, Seed
+from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_images
@@ -22,7 +23,7 @@ from data_prep.images import class_number
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions(RunChoice):
+class SampleOptions(MarkChoice, RunChoice):
     """Options of the action sample."""
 
     count: Count = 64  # number of images to generate
@@ -51,11 +52,12 @@ def sample_action(name, arguments):
     refuse_no_images(generator)
     labels = wanted_labels(latents, options, folder)
     images = draw_samples(generator, latents.fixed(options.count, options.seed, labels))
+    mark = options.mark(name, generator)
     with writing_to(out):
         (out.parent if is_grid else out).mkdir(parents=True, exist_ok=True)
         sheets = [sheet_of(images, labels)] if is_grid else [pictures.unscale(image) for image in images]
         for path, sheet in zip(files, sheets, strict=True):
-            pictures.save_png(path, sheet)
+            pictures.save_png(path, sheet, mark)
     print(f"{options.count} samples in {shown(out)}")
 
 

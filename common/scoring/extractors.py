@@ -1,7 +1,6 @@
 """Networks whose features the metrics compare: of garments, digits or ImageNet, InceptionV3, or a user's own model."""
 
 import functools
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ import tyro
 from common import backend, imagenet
 from common.base.errors import InputError
 from common.base.pictures import scale
-from common.saving import open_network
+from common.saving import digest_of, open_network
 from data_prep import decode
 
 FOLDER = Path(__file__).parent / "weights"
@@ -88,14 +87,6 @@ class Extractor:
         features, *logits = map(keras.ops.convert_to_numpy, found)
         features = features.astype(np.float64).reshape(len(images), -1)
         return features, logits[0] if self.has_classes else None
-
-
-def digest_of(model):
-    """Returns the first digits of the SHA-256 of all weights of a model, in their order."""
-    digest = hashlib.sha256()
-    for variable in model.weights:  # `variables` also has the states of random seeds, which differ in each loaded model
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).tobytes())
-    return digest.hexdigest()[:16]
 
 
 @functools.cache

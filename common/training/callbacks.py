@@ -206,18 +206,20 @@ class Samples(keras.callbacks.Callback):
         folder: path, created if missing.
         draw: function from the GAN to images in [-1, 1], which uses the same latents on every call.
         columns: integer or None, columns of the grid.
+        mark: function from the number of the epoch to the `Mark` of its grid, or None.
     """
 
-    def __init__(self, folder, draw, columns=None):
+    def __init__(self, folder, draw, columns=None, mark=lambda epoch: None):
         super().__init__()
         self.folder = folder
         self.draw = draw
         self.columns = columns
+        self.mark = mark
 
     def on_epoch_end(self, epoch, logs=None):
         self.folder.mkdir(exist_ok=True)
         sheet = pictures.grid(self.draw(self.model), self.columns)
-        pictures.save_png(self.folder / f"epoch_{epoch + 1:03d}.png", sheet)
+        pictures.save_png(self.folder / f"epoch_{epoch + 1:03d}.png", sheet, self.mark(epoch + 1))
 
 
 class Evaluate(keras.callbacks.Callback):

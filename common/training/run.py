@@ -325,7 +325,7 @@ class Run:
             callbacks.Duration(),
             callbacks.StopOnNonFinite(),
             callbacks.SkippedFiles(self.folder, batches),
-            callbacks.Samples(self.folder / "samples", draw, columns),
+            callbacks.Samples(self.folder / "samples", draw, columns, self._mark),
             *self._evaluate(),
             *controls,
             callbacks.Log(self.folder),
@@ -334,6 +334,9 @@ class Run:
             callbacks.Checkpoint(self.folder),
             *([callbacks.Best(self.folder)] if self.evaluation else []),
         ]
+
+    def _mark(self, epoch):
+        return pictures.Mark(self.name, getattr(self.config, "seed", 0), f"epoch {epoch}")
 
     def _evaluate(self):
         if not self.evaluation:

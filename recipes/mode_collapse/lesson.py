@@ -60,7 +60,8 @@ def sample(name, arguments):
         raise InputError(f"--out expects a .png for a picture or a .csv for numbers, but is {out}.")
     if options.of_class is not None:
         raise InputError("--class needs a conditional generator, such as that of cgan; this one has no classes.")
-    points = draw(folder, name, options.count, options.seed)
+    generator = load_points_generator(folder, name)
+    points = draw(folder, generator, options.count, options.seed)
     if options.out and not options.overwrite:
         refuse_existing([out])
     with writing_to(out):
@@ -69,7 +70,8 @@ def sample(name, arguments):
             with whole(out) as part:
                 np.savetxt(part, points, "%.6f", ",", header="x,y", comments="")
         else:
-            pictures.save_png(out, pictures.grid(data.picture(points, mixture_of(folder))))
+            sheet = pictures.grid(data.picture(points, mixture_of(folder)))
+            pictures.save_png(out, sheet, options.mark(name, generator))
     print(f"{options.count} samples in {shown(out)}")
 
 
@@ -84,11 +86,15 @@ def evaluate(name, arguments):
     )
 
 
-def draw(folder, name, count, seed):
+def load_points_generator(folder, name):
     generator = load_generator(folder / "generator.keras", name)
     made = shapes_of(generator, "outputs")
     if made and made != [(2,)]:
         raise other_generator(f"it makes {described(made)}, not points of the plane")
+    return generator
+
+
+def draw(folder, generator, count, seed):
     return draw_samples(generator, load_latents(folder, generator).fixed(count, seed))
 
 
@@ -98,7 +104,8 @@ def mixture_of(folder):
 
 def score(folder, name, seed=0):
     """Returns the number of covered modes and the share of high-quality samples of a run, a dictionary of floats."""
-    return metrics.mixture_scores(draw(folder, name, POINTS, seed), *data.mixture(mixture_of(folder)))
+    points = draw(folder, load_points_generator(folder, name), POINTS, seed)
+    return metrics.mixture_scores(points, *data.mixture(mixture_of(folder)))
 
 
 # Comparison -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from common.base.files import refuse_existing, whole, writing_to
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Seed
+from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import refuse_no_translator, refuse_other_inputs
@@ -28,7 +29,7 @@ FIRST_SEED = 2  # 0 and 1 are the seeds of the training and the test images
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportOptions(RunChoice):
+class ExportOptions(MarkChoice, RunChoice):
     """Options of the action export."""
 
     count: Count = 1000  # number of images
@@ -55,14 +56,14 @@ def export(name, arguments):
     refuse_other_inputs(refiner, simulated)
     refined = unscale(draw_samples(refiner, scale(simulated)))
     with writing_to(options.out):
-        write(options.out, files, refined, labels)
+        write(options.out, files, refined, labels, options.mark(name, refiner))
     print(f"{options.count} refined images and labels.csv in {shown(options.out)}")
 
 
-def write(folder, files, refined, labels):
+def write(folder, files, refined, labels, mark):
     folder.mkdir(parents=True, exist_ok=True)
     for path, image in zip(files, refined, strict=True):
-        pictures.save_png(path, image)
+        pictures.save_png(path, image, mark)
     with whole(folder / "labels.csv") as part, part.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["file", *labels])
