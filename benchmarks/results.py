@@ -27,7 +27,8 @@ from data_prep import images
 PROJECT = Path(__file__).parent.parent
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 COLUMNS = ("frechet", "precision", "recall", "modes")  # of the table that compares recipes
-LEFT_OUT = {"kernel_std", "label_entropy"}  # not on a card: they describe one evaluation, not the recipe
+# Scores whose names begin like this are not on a card: they describe one evaluation, or are the parts of a row.
+LEFT_OUT = ("kernel_std", "label_entropy", "confirmed of ")
 
 
 def main():
@@ -66,7 +67,9 @@ def card(name, folders):
         refuse_other_protocol(scores[0], other)
     config = read_config(folders[0] / "config.json")
     steps = config["finished_epochs"] * config["steps_per_epoch"]
-    rows = {label(key): [each.values[key] for each in scores] for key in scores[0].values if key not in LEFT_OUT}
+    rows = {
+        label(key): [each.values[key] for each in scores] for key in scores[0].values if not key.startswith(LEFT_OUT)
+    }
     seeds = f"{len(folders)} seeds, mean ± standard deviation" if len(folders) > 1 else "one seed"
     facts = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", (folders[0] / "README.md").read_text("utf-8"), re.MULTILINE))
     protocol = scores[0].protocol

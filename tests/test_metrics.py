@@ -184,7 +184,24 @@ def test_samples_of_wrong_classes_score_worse(garments, test_images):
             for wanted in (labels, wrong)
         ]
         assert better * scores[0][kind] > better * scores[1][kind] + 0.5
-        assert len([name for name in scores[0] if name.endswith(tuple(f" of {name}" for name in names))]) == 10
+        distances = [f"{'frechet' if kind == 'accuracy' else 'kernel'} of {name}" for name in names]
+        assert [name for name in scores[0] if name.startswith(("frechet of", "kernel of"))] == distances
+
+
+@pytest.mark.once
+def test_the_share_of_confirmed_samples_of_each_class(garments, test_images):
+    """Where all samples of one class are of another one, that class alone has no confirmed sample."""
+    shown, labels = test_images.images[:1000], test_images.labels[:1000]
+    names = test_images.class_names
+    evaluator = Evaluator(garments, shown, "fashion_mnist", "test", labels=labels, class_names=names)
+    bags, boots = (np.flatnonzero(labels == names.index(name)) for name in ("bag", "ankle-boot"))
+    drawn = np.concatenate([bags, boots])
+    wanted = np.repeat([names.index("bag"), names.index("trouser")], [len(bags), len(boots)])
+    values = evaluator(len(drawn), lambda rows: shown[drawn[rows]], "files", wanted).values
+    assert values["confirmed of bag"] > 0.9
+    assert values["confirmed of trouser"] == 0
+    assert values["accuracy"] == pytest.approx(values["confirmed of bag"] * len(bags) / len(drawn))
+    assert "confirmed of coat" not in values
 
 
 def test_a_model_file_is_an_extractor(tmp_path, test_images):

@@ -17,7 +17,13 @@ PROTOCOL = {
 
 def run_folder(folder, frechet, **protocol):
     folder.mkdir(parents=True)
-    values = {"frechet": frechet, "kernel_std": 1.0, "recall": 0.5, "frechet of bag": 2 * frechet}
+    values = {
+        "frechet": frechet,
+        "kernel_std": 1.0,
+        "recall": 0.5,
+        "frechet of bag": 2 * frechet,
+        "confirmed of bag": 0.9,
+    }
     (folder / "scores.json").write_text(json.dumps({"scores": values, "protocol": {**PROTOCOL, **protocol}}))
     (folder / "config.json").write_text('{"finished_epochs": 2, "steps_per_epoch": 600}')
     (folder / "README.md").write_text("| backend | tf 2 |\n| versions | Python 3 |\n| machine | CPU, 2 cores |\n")
