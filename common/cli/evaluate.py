@@ -32,6 +32,7 @@ from common.scoring.evaluator import (
     score_generator,
 )
 from common.scoring.extractors import ExtractorName, OpensExtractor
+from common.training import card
 from common.training.generator_check import refuse_no_images
 from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
 from data_prep import images
@@ -95,7 +96,7 @@ def evaluate_action(name, arguments, further=None):
 
 
 def report_scores(scores, folder, head):
-    """Stores scores in the folder of a run, and prints them under a headline.
+    """Stores scores in the folder of a run, in its model card too, and prints them under a headline.
 
     Raises:
         InputError: if one of them is not finite; then none is stored.
@@ -107,6 +108,7 @@ def report_scores(scores, folder, head):
             f"{wrong[0]} is {scores.values[wrong[0]]}, so no scores are stored; use more or larger images."
         )
     scores.write(folder / "scores.json")
+    card.update_results(folder, scores)
     print(f"Stored in {shown(folder / 'scores.json')}")
 
 

@@ -22,7 +22,8 @@ from common.base.paths import shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
 from common.networks import freeze_lower
-from common.training import callbacks, checkpoint, data_record, devices, trained_run
+from common.scoring.evaluator import Scores
+from common.training import callbacks, card, checkpoint, data_record, devices, trained_run
 from common.training.length import Length
 from common.training.trained_run import grids_of
 
@@ -59,6 +60,7 @@ class Run:
         self.patience = 0  # evaluations without a better score after which training ends; 0 for never
         self.device_count = 1  # devices of this host that share each batch
         self.freeze_d = freeze_d
+        self.sample_count = 0  # training samples, as far as `plan` knows them
         self.data = {}  # the record of the training data, for `data.json`
         self.identity = {
             "recipe": name,
@@ -183,6 +185,7 @@ class Run:
         Args:
             batches: `Batches` that `fit` gets.
         """
+        self.sample_count = batches.count
         if self.is_new:
             self.steps_per_epoch = self.length.steps_per_epoch(batches.steps_per_pass)
         self.steps_per_epoch = self.steps_per_epoch or batches.steps_per_pass  # of a run of an earlier version
@@ -357,11 +360,10 @@ class Run:
     # Finishing --------------------------------------------------------------------------------------------------
 
     def finish(self):
-        """Writes `training.gif` and the result card `README.md`, and marks the run as finished."""
+        """Writes `training.gif` and the model card `README.md`, and marks the run as finished."""
         grids = grids_of(self.folder)
         pictures.save_gif(self.folder / "training.gif", grids)
-        with whole(self.folder / "README.md") as part:  # the command may name files of undecodable bytes
-            part.write_text(self._card(grids[-1]), encoding="utf-8", errors="backslashreplace")
+        card.write(self.folder, self.name, self._facts(), self._scores())
         self.finished_epochs = len(grids)
         self._store()
 
@@ -369,28 +371,26 @@ class Run:
         count = self.device_count * backend.hosts()[1]
         return backend.device() if count == 1 else f"{count} × {backend.device()}"
 
-    def _card(self, last_grid):
+    def _facts(self):
+        """Returns the rows of the table in the model card, a dictionary of texts."""
         rows = callbacks.read_log(self.folder / "log.csv")
-        minutes = sum(row["seconds"] for row in rows) / 60
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name.endswith("loss"))
-        return f"""# {self.name}: {len(rows)} epochs
+        return {
+            "command": f"`{command_line()}`",
+            "seed": f"{getattr(self.config, 'seed', 'none')}",
+            "backend": f"{keras.backend.backend()} {backend.version}, Keras {keras.__version__}, "
+            f"policy {self.identity['policy']}",
+            "versions": f"Python {platform.python_version()}, NumPy {np.__version__}",
+            "machine": f"{self._devices()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+            "training samples": f"{self.sample_count:,}",
+            "epochs": f"{len(rows)}",
+            "minutes of training": f"{sum(row['seconds'] for row in rows) / 60:.1f}",
+            "final losses": ", ".join(f"{name} {x:.4f}" for name, x in rows[-1].items() if name.endswith("loss")),
+        }
 
-![samples of the last epoch]({last_grid.relative_to(self.folder)})
-
-| | |
-|---|---|
-| command | `{command_line()}` |
-| seed | {getattr(self.config, "seed", "none")} |
-| backend | {keras.backend.backend()} {backend.version}, Keras {keras.__version__}, policy {self.identity["policy"]} |
-| versions | Python {platform.python_version()}, NumPy {np.__version__} |
-| machine | {self._devices()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()} |
-| minutes of training | {minutes:.1f} |
-| final losses | {losses} |
-
-![training](training.gif) ![losses](losses.png)
-
-The generator is `generator.keras`: `keras.saving.load_model("generator.keras")` opens it without this project.
-"""
+    def _scores(self):
+        """Returns the scores of this training, if it is scored; those of the action evaluate are of other weights."""
+        path = self.folder / "scores.json"
+        return Scores.read(path) if self.evaluation and path.exists() else None
 
 
 def freeze_discriminators(gan, count):

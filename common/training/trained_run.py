@@ -13,8 +13,14 @@ from common.base.files import whole
 from common.base.paths import shown
 from common.latent_space import LatentSpace
 from common.networks import plain
-from common.saving import open_network
-from common.training.generator_check import other_generator, refuse_no_images, refuse_other_inputs
+from common.saving import digest_of, open_network
+from common.training.generator_check import (
+    are_one_image,
+    other_generator,
+    refuse_no_images,
+    refuse_other_inputs,
+    shapes_of,
+)
 from data_prep import images
 
 
@@ -55,15 +61,16 @@ def load_generator(path, name):
 def store_networks(folder, gan):
     """Writes what the uses of a GAN need, with averaged weights, if any.
 
-    That is `generator.keras`; `generator.json`, what it is fed and whether its weights are averaged; and a file for
-    each further network, such as `discriminator.keras`.
+    That is `generator.keras`; `generator.json`, what it is fed and makes, and what its weights are; and a file for each
+    further network, such as `discriminator.keras`.
     """
     with gan.averaged():
         for name, network in gan.networks.items():
             with whole(folder / f"{name}.keras") as part:
                 plain(network).save(part)
+        facts = facts_of(gan)
     with whole(folder / "generator.json") as part:
-        part.write_text(json.dumps(facts_of(gan), indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def facts_of(gan):
@@ -72,7 +79,14 @@ def facts_of(gan):
     Raises:
         ValueError: if its `Latents` cannot be stored.
     """
-    return {"latents": latents.as_stored(gan.latents) if gan.latents else None, "weights": kind_of_weights(gan)}
+    made = shapes_of(gan.generator, "outputs")
+    return {
+        "latents": latents.as_stored(gan.latents) if gan.latents else None,
+        "makes_images": bool(made) and all(are_one_image([shape]) for shape in made),
+        "parameters": gan.generator.count_params(),
+        "weights": kind_of_weights(gan),
+        "digest": digest_of(gan.generator),
+    }
 
 
 def load_latents(folder, generator):
