@@ -200,6 +200,8 @@ def test_the_share_of_confirmed_samples_of_each_class(garments, test_images):
     values = evaluator(len(drawn), lambda rows: shown[drawn[rows]], "files", wanted).values
     assert values["confirmed of bag"] > 0.9
     assert values["confirmed of trouser"] == 0
+    assert values["real confirmed of bag"] == values["confirmed of bag"]  # they are the same images
+    assert values["real confirmed of trouser"] > 0.9
     assert values["accuracy"] == pytest.approx(values["confirmed of bag"] * len(bags) / len(drawn))
     assert "confirmed of coat" not in values
 

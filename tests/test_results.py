@@ -23,6 +23,7 @@ def run_folder(folder, frechet, **protocol):
         "recall": 0.5,
         "frechet of bag": 2 * frechet,
         "confirmed of bag": 0.9,
+        "real confirmed of bag": 0.9,
     }
     (folder / "scores.json").write_text(json.dumps({"scores": values, "protocol": {**PROTOCOL, **protocol}}))
     (folder / "config.json").write_text('{"finished_epochs": 2, "steps_per_epoch": 600}')

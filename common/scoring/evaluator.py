@@ -175,15 +175,16 @@ class Evaluator:
         """Returns the scores of each class: how far its samples are from its images.
 
         If the extractor knows the classes: the share of samples that it confirms to be of the requested one, of all and
-        of each class, and Fréchet distances. Otherwise kernel distances, since a class may have fewer images than there
-        are features.
+        of each class, beside that of real images, since it makes mistakes itself; and Fréchet distances. Otherwise
+        kernel distances, since a class may have fewer images than there are features.
         """
         known = self.class_names == self.extractor.class_names
         values = {"accuracy": float((fake.labels == wanted).mean())} if known else {}
         for label in np.unique(wanted):
             if known:
-                share = np.mean(fake.labels[wanted == label] == label)
-                values[f"confirmed of {self.class_names[label]}"] = float(share)
+                for kind, found, true in (("", fake.labels, wanted), ("real ", self.real.labels, self.labels)):
+                    share = np.mean(found[true == label] == label)
+                    values[f"{kind}confirmed of {self.class_names[label]}"] = float(share)
             of_real, of_fake = self.labels[self.real.rows] == label, wanted[fake.rows] == label
             if min(of_real.sum(), of_fake.sum()) > 1:
                 parts, name = (self.real.features[of_real], fake.features[of_fake]), self.class_names[label]

@@ -28,8 +28,9 @@ ON_HUB = {
     "mnist": "ylecun/mnist",
     "cifar10": "uoft-cs/cifar10",
 }
-OF_CLASS = {  # scores of each class, the first of which orders the classes: their columns
+OF_CLASS = {  # scores of each class: their columns
     "confirmed": "samples of the class asked for",
+    "real confirmed": "real images of it, found likewise",
     "frechet": "Fréchet distance",
     "kernel": "kernel distance",
 }
@@ -226,12 +227,8 @@ def by_class_of(values):
         kind, of, name = key.partition(" of ")
         if of and kind in OF_CLASS:
             found.setdefault(name, {})[kind] = value
-    return dict(sorted(found.items(), key=lambda pair: badness(pair[1])))
-
-
-def badness(scores):
-    """Returns what sorts the scores of a class before better ones."""
-    return (scores.get("confirmed", 1.0), *(-scores.get(kind, 0.0) for kind in ("frechet", "kernel")))
+    # By distances: what an extractor confirms depends on the class even where images are real.
+    return dict(sorted(found.items(), key=lambda pair: -pair[1].get("frechet", pair[1].get("kernel", 0.0))))
 
 
 def class_lines(by_class):
