@@ -27,6 +27,7 @@ ACTIONS = {
     "cgan interpolate": ("--count", 1, "--from", "bag", "--to", "coat"),
     "pix2pix apply": ("--input", "IMAGE", "--out", "OUT"),
     "style_transfer apply": ("--input", "IMAGE", "--out", "OUT"),
+    "image_to_3d apply": ("--input", "IMAGE", "--out", "OUT", "--formats", "gif"),
     "simgan export": ("--count", 2, "--out", "OUT"),
 }
 THREE = {"classes": ["bag", "coat", "dress"]}  # as many as the tiny conditional generators have
@@ -42,7 +43,9 @@ def runs(tmp_path_factory):
         store_networks(runs / name, build(name))
         config = as_json(tiny.module.Config(**tiny.config))
         (runs / name / "config.json").write_text(json.dumps({**config, **(THREE if name == "cgan" else {})}))
-    write(runs / "image.png", picture(16, 16))
+    image = np.full((16, 16, 3), 255, "uint8")
+    image[4:12, 4:12] = picture(8, 8)  # an object before white
+    write(runs / "image.png", image)
     return runs
 
 

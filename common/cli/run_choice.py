@@ -9,6 +9,7 @@ import tyro
 from common.base.errors import InputError
 from common.base.files import refuse_existing
 from common.base.paths import run_folder
+from common.cli.mark_choice import MarkChoice
 from common.training import pretrained
 
 
@@ -38,7 +39,7 @@ class RunChoice:
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureChoice(RunChoice):
+class PictureChoice(MarkChoice, RunChoice):
     """Options of an action that writes a picture, or several kinds of it."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None

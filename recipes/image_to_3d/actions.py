@@ -74,7 +74,8 @@ def apply_to_images(name, arguments):
     if not rows:
         raise InputError(f"None of the {len(stems)} files of {options.input} shows an object that can be used.")
     with writing_to(options.out / apply.SHEET):
-        pictures.save_png(options.out / apply.SHEET, pictures.grid(np.concatenate(rows), columns=4))
+        sheet = pictures.grid(np.concatenate(rows), columns=4)
+        pictures.save_png(options.out / apply.SHEET, sheet, options.mark(name, model.generator))
     print(f"{len(rows)} 3D models in {shown(options.out)}; {apply.SHEET} shows them beside their images.")
 
 
@@ -156,18 +157,19 @@ def interpolate(name, arguments):
     first, last = model.vectors(np.stack(images))
     shares = np.linspace(0, 1, options.steps, dtype="float32")[:, np.newaxis]
     volumes = model.probabilities((1 - shares) * first + shares * last) >= model.threshold
-    save_views(out, measure.views_of(volumes, measure.AROUND[0]), options.steps)
+    views = measure.views_of(volumes, measure.AROUND[0])
+    save_views(out, views, options.steps, options.mark(name, model.generator))
     print(f"{options.steps} 3D models in {shown(out)}")
 
 
-def save_views(out, views, columns):
-    """Writes views `(count, height, width, 1)` in [-1, 1] as a grid, or as an animation."""
+def save_views(out, views, columns, mark):
+    """Writes views `(count, height, width, 1)` in [-1, 1] as a grid with a `Mark`, or as an animation."""
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix.lower() == ".gif":
             pictures.save_gif(out, [pictures.grid(view[np.newaxis]) for view in views])
         else:
-            pictures.save_png(out, pictures.grid(views, columns))
+            pictures.save_png(out, pictures.grid(views, columns), mark)
 
 
 # sample ---------------------------------------------------------------------------------------------------------------
@@ -191,13 +193,14 @@ def sample(name, arguments):
     latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")
     if model.encoder is None:
         views = measure.views_of(model.probabilities(latents) >= model.threshold, measure.AROUND[0])
-        save_views(out, views, None)
+        save_views(out, views, None, options.mark(name, model.generator))
     else:
         test = data.load_objects(options_of(read_config(folder / "config.json"), data.ObjectOptions), "test")
         rows = rng.choice(len(test.images), options.count, replace=options.count > len(test.images))
         images, truth = test.images[rows], test.volumes[test.owners[rows]]
         views = measure.answers(images, truth, model.volumes(images, latents) >= model.threshold)
-        save_views(out, views, measure.COLUMNS if options.count >= 3 else 5)
+        columns = measure.COLUMNS if options.count >= 3 else 5
+        save_views(out, views, columns, options.mark(name, model.generator))
     print(f"{options.count} 3D models in {shown(out)}")
 
 
