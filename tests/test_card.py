@@ -1,14 +1,17 @@
 """The model card of a run: what hubs read, what it says about data and scores, and that no text of the user is lost."""
 
+import contextlib
 import json
 
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.launch.launcher import recipes
 from common.scoring.evaluator import Protocol, Scores
 from common.training import card
-from common.training.run import as_json
+from common.training.run import Run, as_json
 from common.training.trained_run import store_networks
 from tests.conftest import call_recipe
 from tests.tiny_recipes import TINY, build
@@ -110,6 +113,21 @@ def test_scores_are_written_into_the_card(tmp_path):
     card.write(tmp_path, "dcgan", FACTS)  # trained on: these scores are no longer those of the weights
     assert "5.5" not in text_of(tmp_path)
     assert "Not measured" in text_of(tmp_path)
+
+
+@pytest.mark.parametrize(("frechet", "is_scored"), [("5.5", True), ("nan", False)])
+def test_only_scores_of_the_last_epoch_are_those_of_the_run(tmp_path, frechet, is_scored):
+    untrained(tmp_path, "dcgan")
+    (tmp_path / "log.csv").write_text(f"epoch,g_loss,frechet,seconds\n1,1,7.5,1\n2,1,{frechet},1\n")
+    scores().write(tmp_path / "scores.json")
+    Image.new("L", (8, 8)).save(tmp_path / "samples" / "epoch_001.png")
+    config = TINY["dcgan"].module.Config(**TINY["dcgan"].config)
+    identity = {"recipe": "dcgan", "backend": keras.backend.backend(), "policy": "float32"}
+    (tmp_path / "config.json").write_text(json.dumps({**identity, **as_json(config), "epochs": 2}))
+    with contextlib.closing(Run(tmp_path, "dcgan", config)) as run:
+        run.evaluation = (1, None)
+        run.finish()
+    assert ("| Fréchet distance | 5.5 |" in text_of(tmp_path)) == is_scored
 
 
 def test_scores_by_class_begin_with_the_worst(tmp_path):

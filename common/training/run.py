@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import itertools
 import json
+import math
 import os
 import platform
 import shlex
@@ -388,9 +389,10 @@ class Run:
         }
 
     def _scores(self):
-        """Returns the scores of this training, if it is scored; those of the action evaluate are of other weights."""
-        path = self.folder / "scores.json"
-        return Scores.read(path) if self.evaluation and path.exists() else None
+        """Returns the scores of the last epoch, if it was scored; what else `scores.json` has is of other weights."""
+        *_, last = callbacks.read_log(self.folder / "log.csv")
+        is_scored = self.evaluation and not math.isnan(last.get("frechet", math.nan))
+        return Scores.read(self.folder / "scores.json") if is_scored else None
 
 
 def freeze_discriminators(gan, count):
