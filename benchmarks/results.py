@@ -48,7 +48,7 @@ def main():
 
 
 def run(*arguments):
-    answer = subprocess.run([str(PROJECT / "run_recipe.sh"), *map(str, arguments)], check=False)
+    answer = subprocess.run([str(PROJECT / "run_recipe.sh"), *map(str, arguments)], check=False, cwd=PROJECT)
     if answer.returncode:
         raise InputError(f"run_recipe.sh {' '.join(map(str, arguments))} ended with exit code {answer.returncode}.")
 

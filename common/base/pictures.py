@@ -206,7 +206,7 @@ def save_losses(path, rows):
     save_figure(path, figure, dpi=100)
 
 
-def save_rows(path, rows, names, columns=None):
+def save_rows(path, rows, names, columns=None, mark=None):
     """Writes a sheet of images with the name of each row beside it.
 
     Args:
@@ -214,6 +214,7 @@ def save_rows(path, rows, names, columns=None):
         rows: list of arrays `(count, height, width, 1 or 3)` in [-1, 1]; shorter rows are filled up with white.
         names: list of strings, of the rows.
         columns: list of strings, names of the columns, or None.
+        mark: `Mark` of what a generator made, or None.
     """
     from matplotlib.figure import Figure
 
@@ -229,10 +230,10 @@ def save_rows(path, rows, names, columns=None):
     axes.set_xticks((np.arange(longest) + 0.5) * shape[1], columns or [""] * longest)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    save_figure(path, figure, dpi=100)
+    save_figure(path, figure, dpi=100, mark=mark)
 
 
-def save_figure(path, figure, dpi=80):
-    """Writes a figure of matplotlib to a file, which is whole or not there."""
+def save_figure(path, figure, dpi=80, mark=None):
+    """Writes a figure of matplotlib to a file, which is whole or not there; with a `Mark` if it shows samples."""
     with whole(path) as part:
-        figure.savefig(part, dpi=dpi)
+        figure.savefig(part, dpi=dpi, metadata=mark.texts() if mark else None)

@@ -65,7 +65,7 @@ def arithmetic_action(name, arguments):
     results = np.stack([arithmetic(*draw) for draw in draws])
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw(out, space, terms, draws[0], results)
+        draw(out, space, terms, draws[0], results, options.mark(name, space.generator))
     print(f"{' '.join(options.start)} - {' '.join(options.minus)} + {' '.join(options.plus)}: {shown(out)}")
     if known:
         print(known.report(space, results))
@@ -134,8 +134,8 @@ def drawn(pools, options, count):
     ]
 
 
-def draw(path, space, terms, operands, results):
+def draw(path, space, terms, operands, results, mark):
     """Draws the operands of each term and, with other operands in each, the results."""
     rows = [space.images(vectors[:SHOWN]) for vectors in (*operands, results)]
     names = [f"{sign} {' '.join(term)}" for sign, term in zip(" -+", terms, strict=True)]
-    pictures.save_rows(path, rows, [*names, "="])
+    pictures.save_rows(path, rows, [*names, "="], mark=mark)

@@ -85,7 +85,7 @@ def directions_action(name, arguments):
     linear_directions.store(folder, space.generator, list(known.values()))
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        draw(out, space, measured, measurement.vectors[0])
+        draw(out, space, measured, measurement.vectors[0], options.mark(name, space.generator))
     print(table(measured))
     print(f"Stored in {shown(folder / linear_directions.FILE)}; a row of {shown(out)} for each, from -3 to 3.")
 
@@ -182,9 +182,9 @@ def table(directions):
     return "\n".join(lines)
 
 
-def draw(path, space, directions, vector):
+def draw(path, space, directions, vector, mark):
     """Draws one sample moved along each direction, a row for each."""
     classes = np.zeros(len(SHIFTS), "int32") if space.class_count else None
     rows = [space.images(vector + SHIFTS[:, np.newaxis] * each.vector, classes) for each in directions]
     names = [each.name if each.name == each.attribute else f"{each.name}: {each.attribute}" for each in directions]
-    pictures.save_rows(path, rows, names, [f"{shift:+g}" for shift in SHIFTS])
+    pictures.save_rows(path, rows, names, [f"{shift:+g}" for shift in SHIFTS], mark)

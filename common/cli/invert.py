@@ -80,7 +80,8 @@ def invert_action(name, arguments):
             for sign in (-1, 1):
                 moved = vectors + sign * options.shift * direction.vector
                 rows[f"{direction.name} {sign * options.shift:+g}"] = space.images(moved, classes)
-        pictures.save_rows(out, [row[:SHOWN] for row in rows.values()], list(rows))
+        mark = options.mark(name, space.generator)
+        pictures.save_rows(out, [row[:SHOWN] for row in rows.values()], list(rows), mark=mark)
     print(table({kind: target_scores(each, targets) for kind, each in kinds.items()}))
     print(f"{len(targets)} images; the first {min(SHOWN, len(targets))} of them in {shown(out)}")
 

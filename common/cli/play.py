@@ -9,6 +9,8 @@ import importlib.util
 import ipaddress
 import os
 import socket
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -52,19 +54,20 @@ def play_action(name, arguments):
     port = options.port or free_port(address)
     if importlib.util.find_spec("gradio") is None:
         environment.ensure_on_demand("play", "Pages in the browser")
-    # No statistics of use, no look for a newer version, no models of a hub: the page needs no network.
-    os.environ.update(
-        GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=str(playground.folder / "play")
-    )
-    from common.cli import play_page  # it imports gradio, which may just have been installed
+    with tempfile.TemporaryDirectory(prefix="gan_cookbook_play_") as scratch:
+        # No statistics of use, no look for a newer version, no models of a hub: the page needs no network.
+        os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=scratch)
+        from common.cli import play_page  # it imports gradio, which may just have been installed
 
-    page = play_page.build(playground)
-    try:
-        play_page.serve(page, address, port)
-    except OSError as error:
-        raise InputError(f"The page cannot be served on {address}:{port} ({error}); choose another --port.") from error
-    print(f"{shown(playground.folder)} at http://{address}:{port} until Ctrl-C", flush=True)
-    page.block_thread()
+        page = play_page.build(playground, Path(scratch))
+        try:
+            play_page.serve(page, address, port)
+        except OSError as error:
+            raise InputError(
+                f"The page cannot be served on {address}:{port} ({error}); give another --port."
+            ) from error
+        print(f"{shown(playground.folder)} at http://{address}:{port} until Ctrl-C", flush=True)
+        page.block_thread()
 
 
 def free_port(address):

@@ -54,8 +54,13 @@ def answering(function):
     return answer
 
 
-def build(playground):
-    """Returns the page of a `Playground`."""
+def build(playground, scratch):
+    """Returns the page of a `Playground`.
+
+    Args:
+        playground: `Playground`.
+        scratch: path of a folder for files that a browser fetches.
+    """
     with gr.Blocks(title=f"{playground.name}, the GAN cookbook", analytics_enabled=False) as page:
         gr.Markdown(f"## {playground.name}\n{'  '.join(playground.remarks)}")
         chosen = gr.State([])
@@ -63,7 +68,7 @@ def build(playground):
             with gr.Tab("Samples"):
                 samples_tab(page, playground, chosen)
             with gr.Tab("Walk"):
-                walk_tab(playground, chosen)
+                walk_tab(playground, chosen, scratch)
             with gr.Tab("Directions"):
                 directions_tab(page, playground, chosen)
             with gr.Tab("Upload"):
@@ -136,7 +141,7 @@ def samples_tab(page, playground, chosen):
 # Walk -------------------------------------------------------------------------------------------------------------
 
 
-def walk_tab(playground, chosen):
+def walk_tab(playground, chosen, scratch):
     hint = gr.Markdown("Choose two or more samples in the tab *Samples*.")
     position = gr.Slider(0, 1, 0, step=0.01, label="from the first to the last", elem_id="position")
     with gr.Row():
@@ -152,7 +157,7 @@ def walk_tab(playground, chosen):
     @answering
     def film_of(chosen):
         refuse_few(chosen)
-        out = Path(tempfile.mkdtemp(dir=page_folder(playground))) / "walk.gif"
+        out = Path(tempfile.mkdtemp(dir=scratch)) / "walk.gif"
         playground.animation(chosen, out)
         return str(out)
 
@@ -165,12 +170,6 @@ def walk_tab(playground, chosen):
     )
     chosen.change(lambda chosen: gr.update(visible=len(chosen) < 2), chosen, hint, show_progress="hidden")
     animate.click(film_of, chosen, film)
-
-
-def page_folder(playground):
-    folder = playground.folder / "play"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def refuse_few(chosen):

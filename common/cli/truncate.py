@@ -51,7 +51,8 @@ def truncate_action(name, arguments):
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         rows = [space.images(truncated(vectors, share)) for share in options.shares]
-        pictures.save_rows(out, rows, [f"{share:g}" for share in options.shares])
+        names, mark = [f"{share:g}" for share in options.shares], options.mark(name, space.generator)
+        pictures.save_rows(out, rows, names, mark=mark)
         draw(curve, scores)
     print(table(scores))
     print(f"Samples in {shown(out)}, precision and recall in {shown(curve)}")

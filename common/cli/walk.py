@@ -72,7 +72,7 @@ def walk_action(name, arguments):
     for out in outs:
         with writing_to(out):
             out.parent.mkdir(parents=True, exist_ok=True)
-            save(out, walks, options.loop)
+            save(out, walks, options.loop, options.mark(name, space.generator))
     print(f"{walks.shape[1]} walks of {len(walks)} images in {' and '.join(shown(out) for out in outs)}")
 
 
@@ -106,12 +106,12 @@ def images_of(space, vectors, classes):
     return images.reshape(*vectors.shape[:2], *images.shape[1:])
 
 
-def save(out, walks, loop):
+def save(out, walks, loop, mark):
     """Writes walks as a sheet with a row for each, or as an animation of all of them beside one another."""
     if out.suffix.lower() == ".png":
         shown_steps = walks[np.linspace(0, len(walks) - 1, min(SHEET_COLUMNS, len(walks))).round().astype(int)]
         rows = shown_steps.swapaxes(0, 1)
-        pictures.save_png(out, pictures.grid(rows.reshape(-1, *walks.shape[2:]), rows.shape[1]))
+        pictures.save_png(out, pictures.grid(rows.reshape(-1, *walks.shape[2:]), rows.shape[1]), mark)
         return
     frames = [pictures.grid(images) for images in walks]
     if out.suffix.lower() == ".mp4":
