@@ -76,6 +76,13 @@ def test_hosts_in_containers_use_the_host_network(engine, tmp_path, spelling):
     assert "--network" not in one
 
 
+def test_the_page_of_a_container_can_be_opened(engine, tmp_path):
+    install, calls = engine
+    assert run_recipe("dcgan", "play", "--docker", "--pretrained", env=install(), cwd=tmp_path).returncode == 0
+    (call,) = (call for call in calls() if call[0] == "run")
+    assert call[call.index("--network") + 1] == "host"
+
+
 def test_a_recipe_runs_in_a_container_as_the_calling_user(engine, tmp_path):
     install, calls = engine
     (tmp_path / "pictures").mkdir()

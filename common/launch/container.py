@@ -21,7 +21,7 @@ ENGINES = ("docker", "podman")
 # Options that name files.
 READ = (
     *("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated"),
-    *("--images", "--input", "--to", "--extractor", "--from-run"),
+    *("--images", "--input", "--to", "--extractor", "--from-run", "--csv"),
 )
 WRITTEN = ("--run-folder", "--out")
 # What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.
@@ -70,7 +70,8 @@ def launch(engine, arguments, backend):
     if subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False).returncode:
         build(engine, image, target, backend)
     is_one_of_several = any(argument.partition("=")[0] == "--hosts" for argument in arguments)
-    network = ["--network", "host"] if is_one_of_several else []  # reachable from other machines
+    is_page = arguments[1:2] == ["play"]
+    network = ["--network", "host"] if is_one_of_several or is_page else []  # reachable from outside the container
     command = [engine, "run", "--rm", "--init", *CONFINED, *gpu, *network, *user_options(engine), *terminal_options()]
     mounts, arguments = mounted(arguments, Path.cwd())
     sys.stdout.flush()
@@ -229,7 +230,7 @@ def digest():
 def files():
     """Yields the files of the project that go into an image and affect a run."""
     yield from (PROJECT / name for name in ("pyproject.toml", "constraints.txt", "run_recipe.sh"))
-    for folder in ("common", "data_prep", "locks", "recipes", "docker"):
+    for folder in ("common", "data_prep", "locks", "pretrained", "recipes", "docker"):
         for path in (PROJECT / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts and path.suffix not in (".md", ".png"):
                 yield path

@@ -33,7 +33,7 @@ LOCKS = PROJECT / "locks"
 # Installed by version only: a machine may get a build from elsewhere, such as PyTorch's for the CPU, unknown to locks.
 UNHASHED = ("torch",)
 GIGABYTES = {
-    **{BASE: 0.6, "imagenet": 0.04, "meshes": 0.1},
+    **{BASE: 0.6, "imagenet": 0.04, "meshes": 0.1, "play": 0.3},
     **{"tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8},
 }
 

@@ -88,6 +88,8 @@ def table():
         ("RECIPE --help", "all options"),
         ("RECIPE sample --help", "samples of a trained generator"),
         ("RECIPE evaluate --help", "scores of a trained generator"),
+        ("RECIPE walk --help", "its latent space: also directions, invert, arithmetic, truncate"),
+        ("RECIPE play --help", "a page in the browser to play with it"),
         ("pix2pix apply --help", "translate images of any size"),
         ("evaluate FOLDER FOLDER", "scores of images against images"),
         ("compare RUN RUN", "the scores of two runs side by side"),

@@ -1,0 +1,314 @@
+"""The action play: what the page shows, and the page itself in a browser."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.base.errors import InputError
+from common.base.pictures import save_png
+from common.cli.playground import MOST_DIRECTIONS, Playground, cell_at, picture, translators_of
+from common.latents import in_turn
+from common.sampling import draw_samples
+from common.scoring import linear_directions
+from common.scoring.linear_directions import Direction
+from common.training.run import as_json
+from common.training.trained_run import load_generator, load_latents, store_networks
+from tests.conftest import PROJECT, call_recipe, is_one_sentence
+from tests.files import picture as drawn_picture
+from tests.files import write
+from tests.tiny_recipes import TINY, build
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder of runs of some recipes, not trained; that of dcgan has directions."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name in ("dcgan", "cgan", "pix2pix", "style_transfer", "mode_collapse"):
+        (runs / name).mkdir()
+        store_networks(runs / name, build(name))
+        (runs / name / "config.json").write_text(json.dumps(as_json(TINY[name].module.Config(**TINY[name].config))))
+    generator = load_generator(runs / "dcgan" / "generator.keras", "dcgan")
+    axes = np.eye(4, dtype="float32")
+    found = [Direction(f"axis {n}", "probe", axes[n % 4], "width", 0.9, n / 20, "height", 1, 1, 1) for n in range(20)]
+    linear_directions.store(runs / "dcgan", generator, found)
+    return runs
+
+
+# Without the page -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dcgan", "cgan"])
+def test_samples_are_those_of_the_action_sample(runs, name):
+    playground = Playground(name, runs / name)
+    generator = load_generator(runs / name / "generator.keras", name)
+    labels = in_turn(6, 3) if name == "cgan" else None
+    wanted = draw_samples(generator, load_latents(runs / name, generator).fixed(6, 5, labels))
+    assert np.allclose(playground.draw(playground.samples(5, 6)), wanted, atol=1e-6)
+
+
+def test_samples_of_one_class_and_truncated_ones(runs):
+    playground = Playground("cgan", runs / "cgan")
+    name = playground.class_names[2]
+    assert [each.label for each in playground.samples(0, 4, name)] == [2] * 4
+    full, none = playground.samples(0, 2), playground.samples(0, 2, truncation=0)
+    assert np.abs(full[0].vector).max() > 0 and not np.abs(none[0].vector).max()
+
+
+def test_a_walk_begins_and_ends_at_the_chosen_samples(runs):
+    playground = Playground("dcgan", runs / "dcgan")
+    chosen = playground.samples(0, 3)
+    for position, row in ((0, 0), (0.5, 1), (1, 2)):
+        assert np.allclose(playground.walk(chosen, position).vector, chosen[row].vector, atol=1e-5)
+
+
+def test_an_animation_goes_there_and_back(runs, tmp_path):
+    playground = Playground("dcgan", runs / "dcgan")
+    playground.animation(playground.samples(0, 2), tmp_path / "walk.gif")
+    assert Image.open(tmp_path / "walk.gif").n_frames > 10
+
+
+def test_a_sample_moves_along_directions(runs):
+    playground = Playground("dcgan", runs / "dcgan")
+    assert list(playground.directions) == [f"axis {n}" for n in range(19, 19 - MOST_DIRECTIONS, -1)]  # the steadiest
+    (chosen,) = playground.samples(0, 1)
+    moved = playground.moved(chosen, {"axis 16": 2.0, "axis 17": -1.0})
+    assert np.allclose(moved.vector - chosen.vector, [2, -1, 0, 0], atol=1e-6)
+    assert np.array_equal(playground.moved(chosen, {"axis 16": 0.0}).vector, chosen.vector)
+
+
+def test_directions_of_another_generator_are_not_used(runs, tmp_path):
+    shutil.copytree(runs / "dcgan", tmp_path / "run")
+    store_networks(tmp_path / "run", build("dcgan", seed=3, filters=3))
+    playground = Playground("dcgan", tmp_path / "run")
+    assert not playground.directions
+    assert any("another generator" in remark for remark in playground.remarks)
+
+
+def test_an_uploaded_image_becomes_a_sample(runs, tmp_path):
+    playground = Playground("dcgan", runs / "dcgan")
+    write(tmp_path / "image.png", drawn_picture(40, 30))
+    image, answer, found, said = playground.uploaded(tmp_path / "image.png")
+    assert image.shape == answer.shape == (16, 16, 1)
+    assert found.vector.shape == (4,) and "SSIM" in said
+
+
+def test_an_uploaded_file_that_is_no_image(runs, tmp_path):
+    (tmp_path / "image.png").write_text("no image")
+    with pytest.raises(InputError, match=r"image\.png is not an image"):
+        Playground("dcgan", runs / "dcgan").uploaded(tmp_path / "image.png")
+
+
+@pytest.mark.parametrize(("name", "count"), [("pix2pix", 1), ("style_transfer", 2)])
+def test_translators_translate_uploads(runs, tmp_path, name, count):
+    playground = Playground(name, runs / name)
+    assert len(playground.translators) == count and playground.space is None
+    write(tmp_path / "image.png", drawn_picture(40, 30))
+    for translator in playground.translators:
+        image, answer, found, _ = playground.uploaded(tmp_path / "image.png", translator)
+        assert image.shape[:2] == answer.shape[:2] and found is None
+
+
+def test_points_are_no_images(runs):
+    playground = Playground("mode_collapse", runs / "mode_collapse")
+    assert playground.space is None and not playground.translators and playground.remarks
+
+
+def test_translators_of_a_generator_of_latents():
+    assert translators_of(build("dcgan").generator) == {}
+
+
+def test_a_training_that_has_no_generator_yet(tmp_path):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "log.csv").write_text("epoch,d_loss,g_loss,seconds\n1,1.5,0.5,60\n2,1.4,0.6,60\n")
+    save_png(tmp_path / "samples" / "epoch_001.png", np.zeros((8, 8, 1), np.uint8))
+    playground = Playground("dcgan", tmp_path)
+    assert playground.space is None and playground.has_training
+    assert len(playground.epochs()) == 1
+    assert playground.progress().startswith("2 epochs, 2.0 minutes; d_loss 1.4, g_loss 0.6")
+    assert playground.losses() is None
+
+
+def test_no_run_at_all(tmp_path):
+    answer = call_recipe("dcgan", "play", "--run-folder", tmp_path)
+    assert is_one_sentence(answer, "train first: ./run_recipe.sh dcgan")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--share-on", "everywhere"), "--share-on expects an address of this machine"),
+        (("--share-on", "192.0.2.1"), "of 192.0.2.1 can be used"),
+        (("--port", 0), "--port must be at least 1"),
+    ],
+)
+def test_addresses_that_cannot_be_served(runs, options, words):
+    assert is_one_sentence(call_recipe("dcgan", "play", *options, "--run-folder", runs / "dcgan"), words)
+
+
+def test_the_cell_at_a_place():
+    sheet = picture(np.zeros((5, 16, 16, 1)), 3)
+    height, width = sheet.shape[:2]
+    assert [cell_at((x * width, y * height), sheet, 3, 5) for x, y in ((0.1, 0.1), (0.9, 0.4), (0.4, 0.9))] == [0, 2, 4]
+    assert cell_at((0.9 * width, 0.9 * height), sheet, 3, 5) is None
+
+
+# In a browser -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def served(runs):
+    """Serves the page of the generator of dcgan that comes with the project; yields its address."""
+    environment = {**os.environ, "GAN_COOKBOOK_RUNS": str(runs), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-P", "-m", "recipes.dcgan.train", "play", "--pretrained"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = []
+        while not (lines and "until Ctrl-C" in lines[-1]):
+            lines.append(process.stdout.readline())
+            assert lines[-1], "".join(lines)
+        yield lines[-1].split(" at ")[1].split()[0]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("gradio", reason="gradio is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    if not chromium:
+        pytest.skip("there is no Chromium on this machine")
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *quiet])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(browser, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    training = runs / "dcgan_pretrained"
+    (training / "samples").mkdir(parents=True)
+    (training / "log.csv").write_text("epoch,d_loss,g_loss,seconds\n1,1.5,0.5,60\n2,1.4,0.6,60\n")
+    for epoch in (1, 2):
+        save_png(training / "samples" / f"epoch_{epoch:03d}.png", np.full((8, 8, 1), 100 * epoch, np.uint8))
+    with served(runs) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 390, "height": 800})  # a phone's
+    page.requested, page.wrong = [], []
+    page.on("request", lambda request: page.requested.append(request.url))
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("#samples img")
+    yield page
+    elsewhere = [url for url in page.requested if not url.startswith((address, "data:", "blob:"))]
+    assert not elsewhere and not page.wrong
+    page.close()
+
+
+def source(page, place):
+    return page.locator(f"{place} img").get_attribute("src")
+
+
+def changed(page, place, act, seconds=60):
+    """Returns whether another picture is shown at a place after an act."""
+    before = source(page, place)
+    act()
+    end = time.monotonic() + seconds
+    while source(page, place) == before and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    return source(page, place) != before
+
+
+def click(page, x, y):
+    box = page.locator("#samples img").bounding_box()
+    page.locator("#samples img").click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+def choose_two(page):
+    click(page, 0.05, 0.05)
+    page.wait_for_selector("#chosen img")
+    assert changed(page, "#chosen", lambda: click(page, 0.9, 0.9))
+
+
+def is_as_wide_as_the_window(page):
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_draws_and_a_sample_is_downloaded(page, tmp_path):
+    assert changed(page, "#samples", lambda: page.locator("#new-samples").click())
+    with page.expect_download() as download:
+        page.locator("#samples").get_by_label("Download").click()
+    download.value.save_as(tmp_path / "samples.png")
+    assert np.asarray(Image.open(tmp_path / "samples.png")).std() > 10
+    assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_walks_between_chosen_samples(page):
+    choose_two(page)
+    page.get_by_role("tab", name="Walk").click()
+    slider = page.locator("#position input[type=range]")
+    page.wait_for_selector("#place img")
+    assert changed(page, "#place", lambda: slider.fill("0.5"))
+    page.get_by_role("button", name="Animate").click()
+    page.wait_for_selector("#film img", timeout=60_000)
+    assert ".gif" in source(page, "#film")
+    assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_moves_a_sample_along_a_direction(page):
+    page.get_by_role("tab", name="Directions").click()
+    page.wait_for_selector("#after img")
+    slider = page.locator("#directions input[type=range]").first
+    before = source(page, "#after")
+    assert changed(page, "#after", lambda: slider.fill("2"))
+    assert changed(page, "#after", lambda: page.get_by_role("button", name="Reset").click())
+    assert source(page, "#after").rsplit("/", 1)[0] == before.rsplit("/", 1)[0]  # the same picture as before
+    assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_answers_good_and_bad_uploads(page, tmp_path):
+    page.get_by_role("tab", name="Upload").click()
+    (tmp_path / "bad.png").write_text("no image")
+    write(tmp_path / "good.png", drawn_picture(50, 40))
+    file = page.locator("input[type=file]")
+    file.set_input_files(tmp_path / "bad.png")
+    page.get_by_text("bad.png is not an image").wait_for(timeout=30_000)
+    file.set_input_files(tmp_path / "good.png")
+    page.wait_for_selector("#answer img", timeout=120_000)
+    page.get_by_text("SSIM").wait_for()
+    assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_shows_a_training(page):
+    page.get_by_role("tab", name="Training").click()
+    page.get_by_text("2 epochs, 2.0 minutes").wait_for()
+    page.wait_for_selector("#grid img")
+    assert changed(page, "#grid", lambda: page.locator("#epoch input[type=range]").fill("1"))
+    assert is_as_wide_as_the_window(page)
