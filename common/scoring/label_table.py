@@ -7,6 +7,8 @@ import numpy as np
 from common.base.errors import InputError
 
 FEWEST = 20  # rows from which a direction is found
+DIGITS = 18  # of a number of a sample; Python refuses to convert thousands
+LARGEST = 1e100  # label whose square a float holds
 
 
 def read_labels(path, count):
@@ -24,7 +26,7 @@ def read_labels(path, count):
     rows = list(rows_of(path))
     numbers, labels = [row["sample"].strip() for row in rows], [row["label"].strip() for row in rows]
     for line, (number, label) in enumerate(zip(numbers, labels, strict=True), 2):
-        if not number.isdecimal() or int(number) >= count:
+        if not number.isdecimal() or len(number) > DIGITS or int(number) >= count:
             raise InputError(
                 f"Line {line} of {path} labels sample {number!r}; expected a number from 0 to {count - 1}."
             )
@@ -61,6 +63,6 @@ def values_of(labels, path):
                 f"{path} has {len(words)} different labels ({', '.join(words[:5])} …); expected numbers, or two words."
             ) from None
         return np.array(labels) == words[1]
-    if not np.isfinite(values).all():
-        raise InputError(f"{path} has a label that is not finite; expected numbers, or two words.")
+    if not (np.abs(values) < LARGEST).all():  # nor those that are no number
+        raise InputError(f"{path} has a label that is not finite, or too large; expected numbers, or two words.")
     return values

@@ -172,7 +172,8 @@ def load(folder, generator, recipe):
     again = f"find them again: ./run_recipe.sh {recipe} directions"
     try:
         stored = json.loads(path.read_text("utf-8"))
-        found = [Direction(**{**row, "vector": np.array(row["vector"], "float32")}) for row in stored["directions"]]
+        rows = [{**row, "vector": np.array(row["vector"], "float32")} for row in stored["directions"]]
+        found = {row["name"]: Direction(**row) for row in rows}
         digest = stored["generator"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{shown(path)} is damaged ({error}); {again}") from error
@@ -181,7 +182,10 @@ def load(folder, generator, recipe):
             f"The directions in {shown(path)} are those of another generator (weights {digest}, and those here are "
             f"{digest_of(generator)}); {again}"
         )
-    return {each.name: each for each in found}
+    dim = generator.inputs[0].shape[1]
+    if not all(each.vector.shape == (dim,) and np.isfinite(each.vector).all() for each in found.values()):
+        raise InputError(f"{shown(path)} is damaged (a vector is not {dim} finite numbers); {again}")
+    return found
 
 
 def chosen(directions, name, recipe):
