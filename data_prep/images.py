@@ -257,7 +257,7 @@ def class_numbers(wanted, class_names):
 def class_number(name, class_names):
     if name in class_names:
         return class_names.index(name)
-    if name.isdigit() and int(name) < len(class_names):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(class_names):  # int refuses "²", and 5,000 digits
         return int(name)
     nearest = difflib.get_close_matches(name, class_names, 1)
     hint = f"did you mean {nearest[0]}?" if nearest else f"choose among {', '.join(class_names)}."

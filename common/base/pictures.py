@@ -226,7 +226,8 @@ def save_rows(path, rows, names, columns=None, mark=None):
     figure = Figure(figsize=(0.7 * longest + 2, 0.7 * len(rows) * shape[0] / shape[1] + 0.5), layout="constrained")
     axes = figure.subplots()
     axes.imshow(sheet if shape[2] == 3 else sheet[..., 0], cmap="gray", vmin=0, vmax=255)
-    axes.set_yticks((np.arange(len(rows)) + 0.5) * shape[0], names)
+    # A name may have two $, between which matplotlib expects formulas.
+    axes.set_yticks((np.arange(len(rows)) + 0.5) * shape[0], names, parse_math=False)
     axes.set_xticks((np.arange(longest) + 0.5) * shape[1], columns or [""] * longest)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -24,6 +24,7 @@ from common.scoring.extractors import ExtractorName
 from common.training.trained_run import open_space, options_of, read_config
 from data_prep import images
 
+DIGITS = 10  # of a seed
 SHOWN = 6  # operands of each kind, and results, in the sheet
 REPEATS = 200  # times the operands are drawn anew, to count how often the result is what was asked for
 
@@ -37,7 +38,7 @@ class ArithmeticOptions(PictureChoice):
     minus: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CLASS|SEED")] = ()
     """B, likewise"""
     plus: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CLASS|SEED")] = ()
-    """C, likewise; by default B minus B"""
+    """C, likewise"""
     operands: Annotated[int, Range(1, 1000)] = 3  # samples of a class whose latents are averaged
     samples: Count = 5000  # samples among which those of a class are looked for
     extractor: ExtractorName = None
@@ -47,6 +48,9 @@ class ArithmeticOptions(PictureChoice):
     def check_given(self, given):
         if not (self.start and self.minus and self.plus):
             raise InputError("arithmetic needs three: --from A --minus B --plus C, each a class or seeds of samples.")
+        for text in (*self.start, *self.minus, *self.plus):
+            if text.isdecimal() and len(text) > DIGITS:
+                raise InputError(f"A seed has at most {DIGITS} digits, but this one has {len(text)}.")
 
 
 def arithmetic_action(name, arguments):

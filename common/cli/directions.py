@@ -1,7 +1,7 @@
 """The action directions: finds directions in latent space, measures what they change, and stores them with the run.
 
 ./run_recipe.sh dcgan directions
-./run_recipe.sh dcgan directions --of width sneaker --unsupervised 0
+./run_recipe.sh dcgan directions --of width sneaker
 ./run_recipe.sh dcgan directions --csv labels.csv          (columns sample and label, of sample --seed 0)
 ./run_recipe.sh dcgan directions --remove brightness width
 """
@@ -14,8 +14,8 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse
-from common.base.errors import InputError
+from common.base.arguments import parse, refuse_ignored
+from common.base.errors import InputError, printable
 from common.base.files import writing_to
 from common.base.paths import shown
 from common.base.pictures import unscale
@@ -60,6 +60,13 @@ class DirectionsOptions(PictureChoice):
             raise InputError(f"--csv expects a table, but {self.csv} is no file.")
         if self.remove and len(self.remove) != 2:
             raise InputError("--remove expects two directions, such as --remove brightness width.")
+        if self.remove:
+            for name in ("of", "csv", "unsupervised", "samples", "seed"):
+                refuse_ignored(given, name, "with --remove, which finds no directions")
+        if self.csv:
+            refuse_ignored(given, "of", "with --csv, whose labels are used instead")
+        if self.csv or self.of:
+            refuse_ignored(given, "unsupervised", "with --csv or --of, which find these directions only")
 
 
 def directions_action(name, arguments):
@@ -80,6 +87,8 @@ def directions_action(name, arguments):
         stored = stored_or_none(folder, space, name)
         added = [*labelled(space, options)] if options.csv else [*probed(space, attributes, options)]
         added += unsupervised(space, options)
+    if not added:
+        raise InputError("No direction was found; choose --of what differs among samples, such as brightness.")
     measured = [measurement(direction) for direction in added]
     known = {**stored, **{each.name: each for each in measured}}
     linear_directions.store(folder, space.generator, list(known.values()))
@@ -112,11 +121,11 @@ def labelled(space, options):
     """Yields the direction of the labels of a table; no attribute measures those of other samples."""
     vectors = space.vectors(options.samples, options.seed)
     numbers, values = read_labels(options.csv, len(vectors))
-    name = options.csv.stem
+    name = printable(options.csv.stem)
     try:
         vector, accuracy = linear_directions.probe(vectors[numbers], values, options.seed)
     except InputError as error:
-        raise InputError(f"{options.csv} gives no direction: {error}.") from error
+        raise InputError(f"{options.csv} gives no direction: {str(error).rstrip('.')}.") from error
     yield Direction(name, "probe", vector, name, accuracy)
 
 
@@ -128,7 +137,9 @@ def probed(space, attributes, options):
         values = found[:, attributes.column(name)]
         if name in attributes.class_names:
             if space.class_count:
-                continue  # the class is an input
+                if name in options.of:
+                    print(f"No direction for {name}: the class is an input of this generator, not in its latents.")
+                continue
             classes = found[:, [attributes.column(each) for each in attributes.class_names]]
             values = classes.argmax(axis=1) == attributes.class_names.index(name)
         elif space.class_count:  # what the latents change, not the class
@@ -137,7 +148,7 @@ def probed(space, attributes, options):
         try:
             vector, accuracy = linear_directions.probe(vectors, values, options.seed)
         except InputError as error:
-            print(f"No direction for {name}: {error}.")
+            print(f"No direction for {name}: {str(error).rstrip('.')}.")
             continue
         yield Direction(name, "probe", vector, name, accuracy)
 

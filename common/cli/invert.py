@@ -23,6 +23,7 @@ from common.sampling import draw_samples
 from common.scoring import inversion, linear_directions
 from common.scoring.metrics import target_scores
 from common.scoring.nearest import nearest
+from common.training.generator_check import described, other_generator
 from common.training.trained_run import open_space, options_of, read_config
 from data_prep import decode, folders, images
 
@@ -65,6 +66,9 @@ def invert_action(name, arguments):
     data = options_of(read_config(folder / "config.json"), images.ImageOptions)
     targets = given_images(options, space) if options.input else held_out(data, options)
     training = images.load(dataclasses.replace(data, augment=(), balance="none")).images
+    shape = space.generator.output_shape[1:]
+    if training.shape[1:] != shape:
+        raise other_generator(f"it makes {described([shape])}, and the images are {described([training.shape[1:]])}")
     encoder = inversion.encoder_of(space.generator, space.latents, options.seed) if options.encoder else None
     vectors, classes = inversion.inverted(
         space, targets, steps=options.steps, starts=options.starts, seed=options.seed, encoder=encoder
@@ -83,6 +87,8 @@ def invert_action(name, arguments):
         mark = options.mark(name, space.generator)
         pictures.save_rows(out, [row[:SHOWN] for row in rows.values()], list(rows), mark=mark)
     print(table({kind: target_scores(each, targets) for kind, each in kinds.items()}))
+    if not options.input and not images.has_splits(data):
+        print("The data has no test part: the network was trained on these images.")
     print(f"{len(targets)} images; the first {min(SHOWN, len(targets))} of them in {shown(out)}")
 
 

@@ -43,6 +43,7 @@ OF_LATENTS = {
     "invert": invert_action,
     "truncate": truncate_action,
 }
+WITHOUT_LATENT_ACTIONS = dict.fromkeys(OF_LATENTS)  # among the actions of a recipe whose samples are no images
 VALIDATION = 0.1  # of the training images, where epochs are scored
 
 

@@ -14,6 +14,7 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli import apply
+from common.cli.main import WITHOUT_LATENT_ACTIONS
 from common.cli.run_choice import PictureChoice
 from common.training.trained_run import options_of, read_config
 from data_prep import meshes, render
@@ -211,4 +212,5 @@ ACTIONS = {
     "evaluate": measure.evaluate,
     "export": None,
     "features": None,
+    **WITHOUT_LATENT_ACTIONS,
 }

@@ -15,7 +15,7 @@ from keras import layers
 
 from common import losses
 from common.base.ranges import Count, Rate, Seed, Share, Width
-from common.cli.main import main
+from common.cli.main import WITHOUT_LATENT_ACTIONS, main
 from common.gan import GAN
 from common.networks import Discriminator, Generator
 from common.penalties import R1, R2, GradientPenalty
@@ -103,4 +103,5 @@ def train(config, run):
 
 if __name__ == "__main__":
     compare = functools.partial(lesson.compare, train, Config, METHODS)
-    main(train, Config, __package__, {"sample": lesson.sample, "evaluate": lesson.evaluate, "compare": compare})
+    actions = {"sample": lesson.sample, "evaluate": lesson.evaluate, "compare": compare, **WITHOUT_LATENT_ACTIONS}
+    main(train, Config, __package__, actions)

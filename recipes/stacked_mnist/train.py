@@ -88,4 +88,5 @@ def train(config, run):
 
 
 if __name__ == "__main__":
-    main(train, Config, __package__, {"evaluate": modes.evaluate})
+    of_single_images = {"invert": None, "truncate": None}  # which the data has, and not stacked ones
+    main(train, Config, __package__, {"evaluate": modes.evaluate, **of_single_images})
