@@ -463,6 +463,55 @@ MISTAKES = (
         "right = (sin_a, -cos_a, 0)",
         "tests/test_render.py::test_no_axis_is_mirrored",
     ),
+    Mistake(
+        "a path between latents on which they get shorter",
+        "common/latent_space.py",
+        "return arc * lerp(*lengths, shares.ravel())",
+        "return lerp(start, end, shares.ravel())",
+        "tests/test_latent_space.py::test_on_the_arc_vectors_keep_their_length",
+    ),
+    Mistake(
+        "arithmetic whose latents are shorter than any of the training",
+        "common/latent_space.py",
+        "return unit(found) * np.sqrt(len(found))",
+        "return found",
+        "tests/test_latent_space.py::test_arithmetic_has_the_length_of_a_latent_vector",
+    ),
+    Mistake(
+        "truncation that leaves latents as they are",
+        "common/latent_space.py",
+        "return mean + share * (vectors - mean)",
+        "return vectors",
+        "tests/test_latent_space.py::test_truncated_latents_are_nearer_to_the_mean",
+    ),
+    Mistake(
+        "latents that are found by training the generator, too",
+        "common/scoring/inversion.py",
+        "space.generator.trainable = space.generator.trainable, False",
+        "space.generator.trainable = space.generator.trainable, True",
+        "tests/test_inversion.py::test_the_generator_stays_as_it_is",
+    ),
+    Mistake(
+        "a probe of latents that is scored on the samples it was fitted to",
+        "common/scoring/linear_directions.py",
+        "test, train = np.split(rows, [int(HELD_OUT * len(rows))])",
+        "test = train = rows",
+        "tests/test_directions.py::test_of_noise_the_accuracy_is_that_of_chance",
+    ),
+    Mistake(
+        "a direction of latents that is measured along another one",
+        "common/scoring/linear_directions.py",
+        "self.vectors + shift * direction.vector",
+        "self.vectors + shift * np.roll(direction.vector, 1)",
+        "tests/test_directions.py::test_what_a_direction_changes_is_measured",
+    ),
+    Mistake(
+        "a direction of latents that is stored with another sign than it was measured with",
+        "common/scoring/linear_directions.py",
+        "            vector=vector,\n",
+        "            vector=direction.vector,\n",
+        "tests/test_directions.py::test_an_unsupervised_direction_is_turned_to_where_its_attribute_grows",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from recipes.pix2pix import measure
 from tests.tiny_recipes import TINY
 
 OUTPUTS = ("--out", "--run-folder")
+NAMES = ("--extractor", "--policy", "--class", "--from", "--to", "--minus", "--plus", "--of", "--remove", "--along")
 ACTIONS = {
     ("dcgan", "sample"): SampleOptions,
     ("dcgan", "evaluate"): EvaluateOptions,
@@ -82,8 +83,11 @@ def hostile_lines(runs):
             yield name, line
     for (name, action), options in ACTIONS.items():
         run = ("--run-folder", lambda name=name: runs.run(name))
-        base = ("--input", runs.room / "data" / "photos", "--out", runs.room / "out") if action == "apply" else ()
-        for line in with_mistakes((action, *base, *run), [options]):
+        needed = {
+            "apply": ("--input", runs.room / "data" / "photos", "--out", runs.room / "out"),
+            "arithmetic": ("--from", "1", "--minus", "2", "--plus", "3"),
+        }
+        for line in with_mistakes((action, *needed.get(action, ()), *run), [options]):
             yield name, line
 
 
@@ -133,7 +137,7 @@ def hostile_values(flag, hint):
         return [below, *above, "nan", "inf", "-inf", "ten", "", "1,000", "0x10", "½", "1e", "--1"]
     if flag == "--size":
         return ["0", "-1", "64x", "x64", "1e3", "99999", "64x64x3", "١٢", "", "nan"]
-    if any(isinstance(part, str) for part in parts) or flag in ("--extractor", "--policy", "--class", "--from", "--to"):
+    if any(isinstance(part, str) for part in parts) or flag in NAMES:
         return ["no-such-name", "", "\x1b[31mred", "../.."]
     if flag == "--classes":
         return ["no such class", "-1", "99", "", "\x1b[31m"]

@@ -11,7 +11,7 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse
+from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError
 from common.base.files import writing_to
 from common.base.paths import shown
@@ -48,9 +48,15 @@ class ArithmeticOptions(PictureChoice):
     def check_given(self, given):
         if not (self.start and self.minus and self.plus):
             raise InputError("arithmetic needs three: --from A --minus B --plus C, each a class or seeds of samples.")
-        for text in (*self.start, *self.minus, *self.plus):
-            if text.isdecimal() and len(text) > DIGITS:
-                raise InputError(f"A seed has at most {DIGITS} digits, but this one has {len(text)}.")
+        terms = self.start, self.minus, self.plus
+        for term in terms:
+            if class_of(term) and len(term) > 1:
+                raise InputError(f"A term is one class, or seeds, but here it is {' '.join(term)}.")
+            if not class_of(term) and max(map(len, term)) > DIGITS:
+                raise InputError(f"A seed has at most {DIGITS} digits; one of these has more.")
+        if not any(map(class_of, terms)):
+            for name in ("operands", "samples", "extractor", "seed"):
+                refuse_ignored(given, name, "with seeds of samples alone")
 
 
 def arithmetic_action(name, arguments):
@@ -119,8 +125,6 @@ def class_of(term):
 def pool_of(space, term, known):
     """Returns the latents that a term is drawn from: of the samples of a class, or of all its seeds."""
     if class_of(term):
-        if len(term) > 1:
-            raise InputError(f"A term is one class, or seeds, but here it is {' '.join(term)}.")
         return known.of_class(term[0])
     return np.concatenate([space.vectors(1, int(seed)) for seed in term])
 

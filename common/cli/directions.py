@@ -78,7 +78,8 @@ def directions_action(name, arguments):
     (out,) = options.outputs(folder / "directions.png")
     data = options_of(read_config(folder / "config.json"), images.ImageOptions)
     attributes = Attributes(extractor_of(data, options.extractor), space.generator.output_shape[-1])
-    measurement = Measurement(space, attributes)
+    for attribute in options.of:
+        attributes.column(attribute)  # before samples are drawn
     if options.remove:
         stored = linear_directions.load(folder, space.generator, name)
         first, second = (linear_directions.chosen(stored, each, name) for each in options.remove)
@@ -89,6 +90,7 @@ def directions_action(name, arguments):
         added += unsupervised(space, options)
     if not added:
         raise InputError("No direction was found; choose --of what differs among samples, such as brightness.")
+    measurement = Measurement(space, attributes)
     measured = [measurement(direction) for direction in added]
     known = {**stored, **{each.name: each for each in measured}}
     linear_directions.store(folder, space.generator, list(known.values()))
