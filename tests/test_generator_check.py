@@ -99,6 +99,8 @@ def test_a_generator_that_draws_nan(runs, tmp_path, command):
     folder = tmp_path / "run"
     shutil.copytree(runs / name, folder)
     spoil(folder / "generator.keras")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "size": "16"}))  # as the generator's
     answer = call_recipe(name, action, "--run-folder", folder)
     assert is_one_sentence(answer, "The network's samples are not finite (NaN or infinite)")
     assert not (folder / "scores.json").exists()
