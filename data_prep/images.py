@@ -53,6 +53,10 @@ class ImageOptions:
             raise InputError("--balance needs classes, but all images are of one; put each class into its own folder.")
         return None if self.balance == "none" else BALANCE[self.balance](labels)
 
+    def each_once(self):
+        """Returns these options without what changes or repeats images in training."""
+        return dataclasses.replace(self, augment=(), balance="none")
+
     def augmentation(self):
         """Returns the `augment` of `Batches` for `--augment`, or None."""
         return composed(self.augment)

@@ -138,7 +138,7 @@ class Parts:
     """
 
     def __init__(self, data, options):
-        data = dataclasses.replace(data, augment=(), balance="none")
+        data = data.each_once()
         training, test = (images.load(data, split, hold_out=True) for split in ("train", "test"))
         rows = np.random.default_rng(0).permutation(len(test.images))[:MOST]
         self.test = test.images[rows], test.labels[rows]

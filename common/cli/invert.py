@@ -59,42 +59,50 @@ def invert_action(name, arguments):
     folder = options.folder(name)
     space = open_space(name, folder)
     (out,) = options.outputs(folder / "invert.png")
-    direction = None
-    if options.along:
-        stored = linear_directions.load(folder, space.generator, name)
-        direction = linear_directions.chosen(stored, options.along, name)
-    data = options_of(read_config(folder / "config.json"), images.ImageOptions)
+    direction = options.along and linear_directions.chosen(
+        linear_directions.load(folder, space.generator, name), options.along, name
+    )
+    data = options_of(read_config(folder / "config.json"), images.ImageOptions).each_once()
     targets = given_images(options, space) if options.input else held_out(data, options)
-    training = images.load(dataclasses.replace(data, augment=(), balance="none")).images
-    shape = space.generator.output_shape[1:]
-    if training.shape[1:] != shape:
-        raise other_generator(f"it makes {described([shape])}, and the images are {described([training.shape[1:]])}")
+    training = images.load(data).images
+    refuse_other_images(space, training)
     encoder = inversion.encoder_of(space.generator, space.latents, options.seed) if options.encoder else None
     vectors, classes = inversion.inverted(
         space, targets, steps=options.steps, starts=options.starts, seed=options.seed, encoder=encoder
     )
-    made = space.images(vectors, classes)
-    kinds = {"inverted": unscale(made), "nearest training image": training[nearest(targets, training)]}
+    kinds = {"inverted": space.images(vectors, classes)}
+    kinds["nearest training image"] = scale(training[nearest(targets, training)])
     if encoder is not None:
-        kinds["encoder alone"] = unscale(space.images(draw_samples(encoder, scale(targets))))
+        kinds["encoder alone"] = space.images(draw_samples(encoder, scale(targets)))
+    moved = moved_along(space, vectors, classes, direction, options.shift) if direction else {}
     with writing_to(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        rows = {"image": scale(targets), **{kind: scale(each) for kind, each in kinds.items()}}
-        if direction:
-            for sign in (-1, 1):
-                moved = vectors + sign * options.shift * direction.vector
-                rows[f"{direction.name} {sign * options.shift:+g}"] = space.images(moved, classes)
+        rows = {"image": scale(targets), **kinds, **moved}
         mark = options.mark(name, space.generator)
         pictures.save_rows(out, [row[:SHOWN] for row in rows.values()], list(rows), mark=mark)
-    print(table({kind: target_scores(each, targets) for kind, each in kinds.items()}))
+    print(table({kind: target_scores(unscale(each), targets) for kind, each in kinds.items()}))
     if not options.input and not images.has_splits(data):
         print("The data has no test part: the network was trained on these images.")
     print(f"{len(targets)} images; the first {min(SHOWN, len(targets))} of them in {shown(out)}")
 
 
+def refuse_other_images(space, training):
+    """Raises an `InputError` if a generator makes images of another size, or other channels, than its run's data."""
+    made, real = space.generator.output_shape[1:], training.shape[1:]
+    if made != real:
+        raise other_generator(f"it makes {described([made])}, and the images are {described([real])}")
+
+
+def moved_along(space, vectors, classes, direction, shift):
+    """Returns the images of latents that are moved along a direction to both sides, by the names of their rows."""
+    return {
+        f"{direction.name} {by:+g}": space.images(vectors + by * direction.vector, classes) for by in (-shift, shift)
+    }
+
+
 def held_out(data, options):
     """Returns images of the test split, uint8."""
-    found = images.load(dataclasses.replace(data, augment=(), balance="none"), "test").images
+    found = images.load(data, "test").images
     rows = np.sort(np.random.default_rng(options.seed).permutation(len(found))[: options.count])
     return found[rows]
 

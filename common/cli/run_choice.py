@@ -1,12 +1,13 @@
 """The options of an action that say whose generator it uses, and where it writes a picture."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from common.base.errors import InputError
+from common.base.errors import InputError, printable
 from common.base.files import refuse_existing
 from common.base.paths import run_folder
 from common.cli.mark_choice import MarkChoice
@@ -36,6 +37,12 @@ class RunChoice:
         if self.run_folder:
             raise InputError("--pretrained takes the place of --run-folder; give one of them.")
         return pretrained.run_of(name)
+
+    def where(self):
+        """Returns the options by which a command that is suggested to the user means the same run, as text."""
+        if self.pretrained:
+            return " --pretrained"
+        return f" --run-folder {shlex.quote(printable(self.run_folder))}" if self.run_folder else ""
 
 
 @dataclasses.dataclass(frozen=True)

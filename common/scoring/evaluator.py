@@ -222,7 +222,7 @@ class Features:
 def evaluator_of(options, extractor=None, split="test", seed=0):
     """Returns the `Evaluator` that compares with the data of `ImageOptions`."""
     extractor = extractor_of(options, extractor)  # first, since to read the images takes minutes
-    found = images.load(dataclasses.replace(options, augment=(), balance="none"), split)
+    found = images.load(options.each_once(), split)
     described = str(options.data) if options.data else options.dataset
     described += f", {' '.join(options.classes)}" if options.classes else ""
     part = "whole" if split == "test" and not images.has_splits(options) else split
