@@ -8,10 +8,12 @@ import numpy as np
 from keras import layers
 
 from common.base.errors import InputError
+from common.base.pictures import unscale
 from common.latents import embedding_of, in_turn
 from common.sampling import draw_samples
 
 TINY = 1e-8
+AT_ONCE = 500  # images of a large number that are floats at the same time
 
 
 class LatentSpace:
@@ -52,6 +54,14 @@ class LatentSpace:
     def vectors(self, count, seed):
         """Returns `count` latent vectors, `(count, dim)`: those that the action sample draws with this seed."""
         return keras.tree.flatten(self.latents.fixed(count, seed))[0]
+
+    def pixels(self, vectors, classes=None):
+        """Returns the images of many latent vectors as uint8, which take a quarter of the memory; see `images`."""
+        if self.class_count and classes is None:
+            classes = in_turn(len(vectors), self.class_count)
+        parts = [slice(start, start + AT_ONCE) for start in range(0, len(vectors), AT_ONCE)]
+        drawn = [self.images(vectors[part], None if classes is None else classes[part]) for part in parts]
+        return np.concatenate([unscale(images) for images in drawn]) if len(parts) > 1 else unscale(drawn[0])
 
     def images(self, vectors, classes=None):
         """Returns the images of latent vectors, `(count, height, width, channels)` in [-1, 1].
@@ -145,7 +155,8 @@ def path(points, steps, between=slerp, closed=False):
 def arithmetic(plus, minus, other):
     """Returns the vector of A - B + C for the latents of samples that show each, of the length of a latent vector.
 
-    A mean of latents is shorter than any of them, and the generator has seen none as short: hence the length.
+    A mean of latents is shorter than any of them, and the generator has seen none as short: hence the length, that of
+    latents of N(0, 1), which the paper leaves as it is.
 
     Args:
         plus, minus, other: arrays `(count, dim)`, A, B and C.
@@ -176,7 +187,7 @@ def unit(vector):
 def orthogonal(vector, others):
     """Returns the unit vector of the part of a direction that is orthogonal to other directions.
 
-    Reference: Shen et al., 2020, https://arxiv.org/abs/1907.10786, section 3.2 (conditional manipulation).
+    Reference: Shen et al., 2020, https://arxiv.org/abs/1907.10786, section 2.2 (conditional manipulation).
 
     >>> orthogonal(np.array([1.0, 1.0]), [np.array([2.0, 0.0])])
     array([0., 1.])
@@ -212,7 +223,7 @@ def sefa(kernel, count):
         kernel: array `(dim, units)`, the transpose of A.
         count: integer.
 
-    Reference: Shen and Zhou, 2021, https://arxiv.org/abs/2007.06600, equation 6.
+    Reference: Shen and Zhou, 2021, https://arxiv.org/abs/2007.06600 (SeFa).
     """
     _, vectors = np.linalg.eigh(kernel @ kernel.T)
     return vectors[:, ::-1].T[:count]
@@ -226,18 +237,27 @@ def principal_directions(vectors, activations, count):
         activations: array `(samples, ...)`, what a layer makes of them.
         count: integer.
 
-    Reference: Härkönen et al., 2020, https://arxiv.org/abs/2004.02546 (GANSpace), section 2.1: the components of the
-    activations, carried over to the latents by regression.
+    There are fewer if the layer has fewer components.
+
+    Raises:
+        InputError: if the activations are the same for all samples.
+
+    Reference: Härkönen et al., 2020, https://arxiv.org/abs/2004.02546 (GANSpace): the components of the activations,
+    carried over to the latents by regression.
     """
     flat = activations.reshape(len(activations), -1)
     flat = flat - flat.mean(axis=0)
     if flat.shape[1] > len(flat):  # the smaller of the two matrices of products has the same components
-        _, left = np.linalg.eigh(flat @ flat.T)
+        eigenvalues, left = np.linalg.eigh(flat @ flat.T)
         coordinates = left[:, ::-1][:, :count]
     else:
-        _, right = np.linalg.eigh(flat.T @ flat)
+        eigenvalues, right = np.linalg.eigh(flat.T @ flat)
         coordinates = flat @ right[:, ::-1][:, :count]
-    coordinates = coordinates / coordinates.std(axis=0)
+    deviations = coordinates.std(axis=0)
+    kept = eigenvalues[::-1][:count] > 1e-9 * max(eigenvalues[-1], TINY)
+    if not kept.any():
+        raise InputError("GANSpace decomposes what a layer makes of latents, but this layer makes the same of all.")
+    coordinates = coordinates[:, kept] / deviations[kept]
     centred = vectors - vectors.mean(axis=0)
     return np.stack([unit(direction) for direction in np.linalg.lstsq(coordinates, centred, rcond=None)[0]])
 

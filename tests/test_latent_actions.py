@@ -10,7 +10,7 @@ from PIL import Image
 
 from common import backend
 from common.base.pictures import unscale
-from common.cli import walk
+from common.cli import arithmetic, walk
 from common.scoring import extractors, inversion, linear_directions
 from common.training import pretrained
 from common.training.run import as_json
@@ -88,7 +88,7 @@ def test_a_walk_is_a_sheet_and_an_animation(run, name):
 
 def test_a_walk_passes_the_samples_of_its_seeds(runs, monkeypatch):
     found = {}
-    monkeypatch.setattr(walk, "save", lambda out, walks, loop: found.update(walks=walks, loop=loop))
+    monkeypatch.setattr(walk, "save", lambda out, walks, loop, mark: found.update(walks=walks, loop=loop))
     space = open_space("dcgan", runs / "dcgan")
     options = ("--seeds", 8, 3, "--steps", 4, "--count", 2)
     for more, count in (((), 5), (("--loop",), 8), (("--path", "straight"), 5)):
@@ -100,7 +100,7 @@ def test_a_walk_passes_the_samples_of_its_seeds(runs, monkeypatch):
 
 def test_a_walk_between_classes_keeps_the_latents(runs, monkeypatch):
     found = {}
-    monkeypatch.setattr(walk, "save", lambda out, walks, loop: found.update(walks=walks))
+    monkeypatch.setattr(walk, "save", lambda out, walks, loop, mark: found.update(walks=walks))
     space = open_space("cgan", runs / "cgan")
     call("cgan", "walk", runs / "cgan", "--from", 2, "--to", 0, "--steps", 4, "--count", 3)
     assert len(found["walks"]) == 5
@@ -122,12 +122,21 @@ def test_a_film(runs, tmp_path):
 # arithmetic -----------------------------------------------------------------------------------------------------------
 
 
-def test_arithmetic_of_seeds(run):
+def test_arithmetic_of_numbers(run):
     folder = run("dcgan")
     answer = call("dcgan", *ARITHMETIC[:1], folder, *ARITHMETIC[1:])
     assert answer.stdout.startswith("3 8 - 5 + 21: ")
     assert "sees" not in answer.stdout
     assert (folder / "arithmetic.png").exists()
+
+
+def test_numbers_are_those_of_samples(runs, monkeypatch):
+    found = []
+    monkeypatch.setattr(arithmetic, "draw", lambda path, space, terms, operands, *_: found.extend(operands))
+    call("dcgan", *ARITHMETIC[:1], runs / "dcgan", *ARITHMETIC[1:], "--seed", 7)
+    vectors = open_space("dcgan", runs / "dcgan").vectors(30, seed=7)
+    for operand, numbers in zip(found, ([3, 8], [5], [21]), strict=True):
+        assert np.array_equal(operand, vectors[numbers])
 
 
 @pytest.mark.slow
@@ -142,7 +151,7 @@ def test_arithmetic_of_classes(run):
     assert "Of 200 results, each of other operands, garments sees" in answer.stdout
     missing = next(name for number, name in enumerate(extractor.class_names) if number not in labels)
     answer = call_recipe("dcgan", "arithmetic", *options[:-5], missing, *FEW, "--run-folder", folder)
-    assert is_one_sentence(answer, f"None of 100 samples shows {missing}; add --samples")
+    assert is_one_sentence(answer, f"0 of 100 samples show {missing}, and 4 are needed; add --samples")
     answer = call_recipe("dcgan", "arithmetic", *options[:-5], "shiny", *FEW, "--run-folder", folder)
     assert is_one_sentence(answer, "There is no class 'shiny'")
 
@@ -317,6 +326,24 @@ def test_a_generator_of_the_project_is_used_like_a_run(shipped):
     assert (target / "generator.keras").read_bytes() == (source / "generator.keras").read_bytes()
 
 
+def test_a_run_of_the_user_is_not_overwritten(shipped):
+    mine = shipped / "runs" / "dcgan_pretrained"
+    mine.mkdir(parents=True)
+    (mine / "checkpoint.npz").write_text("mine")
+    (mine / "generator.keras").write_text("mine")
+    assert is_one_sentence(call_recipe("dcgan", "walk", "--pretrained"), "where a run of yours was trained")
+    assert (mine / "generator.keras").read_text() == "mine"
+
+
+def test_what_belongs_to_an_earlier_generator_is_moved_aside(shipped):
+    mine = shipped / "runs" / "dcgan_pretrained"
+    mine.mkdir(parents=True)
+    (mine / "generator.keras").write_text("that of an earlier version")
+    (mine / "directions.json").write_text("my own")
+    assert call_recipe("dcgan", "walk", "--steps", 1, "--pretrained").returncode == 0
+    assert (mine.with_name("dcgan_pretrained.old1") / "directions.json").read_text() == "my own"
+
+
 def test_what_it_needs_is_copied_before_the_generator(shipped, monkeypatch):
     """A copy that is interrupted is not taken for a run."""
     order, copyfile = [], shutil.copyfile
@@ -357,14 +384,18 @@ def test_without_such_a_generator(shipped, runs):
         ("dcgan walk --seeds 3", "--seeds expects at least two seeds"),
         ("dcgan walk --seeds 3 -1", "--seeds"),
         ("dcgan walk --seeds 3 8 --places 5", "--places has no effect with --seeds"),
+        ("dcgan walk --seeds 3 8 --seed 5", "--seed has no effect with --seeds"),
         ("dcgan walk --out walk.jpg", "--out expects a file .png or .gif or .mp4, but is walk.jpg"),
         ("dcgan arithmetic --out sum.gif --from 1 --minus 2 --plus 3", "--out expects a file .png, but is sum.gif"),
         ("dcgan arithmetic --from 1 --minus 2", "arithmetic needs three"),
-        ("dcgan arithmetic --from 1 coat --minus 2 --plus 3 --extractor garments", "is one class, or seeds, but here"),
-        (f"dcgan arithmetic --from {'9' * 5000} --minus 2 --plus 3", "A seed has at most 10 digits"),
+        (
+            "dcgan arithmetic --from 1 coat --minus 2 --plus 3 --extractor garments",
+            "is one class, or numbers of samples, but here",
+        ),
+        (f"dcgan arithmetic --from {'9' * 5000} --minus 2 --plus 3", "The number of a sample has at most 6 digits"),
         (
             "dcgan arithmetic --from 1 --minus 2 --plus 3 --samples 9",
-            "--samples has no effect with seeds",
+            "--samples has no effect with numbers",
         ),
         ("cgan arithmetic --from 1 --minus 2 --plus 3", "The class is an input of this generator"),
         ("dcgan directions --of depth --samples 100 --extractor garments", "There is no attribute 'depth'"),

@@ -192,6 +192,17 @@ class Convolutional(Generator):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("units", [3, 600])
+def test_gan_space_has_no_directions_that_a_layer_does_not_have(units):
+    vectors = np.random.default_rng(0).normal(size=(100, 5)).astype("float32")
+    one = vectors[:, :1] * np.ones(units)  # the layer sees one of five dimensions
+    (found,) = principal_directions(vectors, one, 3)
+    assert abs(found[0]) > 0.95
+    with pytest.raises(InputError, match="makes the same of all"):
+        principal_directions(vectors, np.ones((100, units)), 3)
+
+
+@pytest.mark.once
 def test_the_first_kernel_is_that_of_the_latents():
     generator = build("cgan").generator
     kernel = first_kernel(generator, 4)

@@ -93,6 +93,14 @@ def writing_to(out):
         raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
 
 
+@contextlib.contextmanager
+def creating(out):
+    """Makes the folder of a user's `--out`, then as `writing_to`."""
+    with writing_to(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+
+
 def refuse_existing(files):
     """Raises an `InputError` if one of the files to be written already exists."""
     existing = [path for path in files if path.exists()]

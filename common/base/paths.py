@@ -1,5 +1,6 @@
 """Default folders. Needs only the standard library, because the code that starts a container needs them too."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -32,3 +33,11 @@ def shown(path):
     """Returns a path as text to print: relative to the current folder if it is inside, otherwise absolute."""
     path = Path(path).absolute()
     return printable(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def move_aside(folder):
+    """Renames a folder to the first unused name of `NAME.old1`, `NAME.old2` …, and says so."""
+    names = (folder.with_name(f"{folder.name}.old{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    folder.rename(aside)
+    print(f"The earlier run is now in {shown(aside)}.")

@@ -237,4 +237,4 @@ def save_rows(path, rows, names, columns=None, mark=None):
 def save_figure(path, figure, dpi=80, mark=None):
     """Writes a figure of matplotlib to a file, which is whole or not there; with a `Mark` if it shows samples."""
     with whole(path) as part:
-        figure.savefig(part, dpi=dpi, metadata=mark.texts() if mark else None)
+        figure.savefig(part, dpi=dpi, metadata=mark.texts() if mark else {"Software": None})

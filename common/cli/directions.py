@@ -16,12 +16,11 @@ import tyro
 from common.base import pictures
 from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError, printable
-from common.base.files import writing_to
+from common.base.files import creating
 from common.base.paths import shown
-from common.base.pictures import unscale
 from common.base.ranges import Range, Seed
 from common.cli.run_choice import PictureChoice
-from common.latent_space import first_kernel, orthogonal, principal_directions, sefa
+from common.latent_space import first_kernel, orthogonal, principal_directions, sefa, unit
 from common.latents import in_turn
 from common.sampling import draw_samples
 from common.scoring import linear_directions, probes
@@ -30,9 +29,10 @@ from common.scoring.evaluator import extractor_of
 from common.scoring.extractors import ExtractorName
 from common.scoring.label_table import read_labels
 from common.scoring.linear_directions import MONOTONE, SHIFTS, Direction, Measurement
-from common.training.trained_run import open_space, options_of, read_config
-from data_prep import images
+from common.training.trained_run import image_options, open_space
 
+RANDOM = 5  # random directions that the others are compared with
+UNSUPERVISED = ("SeFa", "GANSpace", "chance")  # are named after what they change, so that they do change it says little
 ACTIVATED = 2000  # samples whose activations are decomposed
 
 
@@ -76,7 +76,7 @@ def directions_action(name, arguments):
     folder = options.folder(name)
     space = open_space(name, folder)
     (out,) = options.outputs(folder / "directions.png")
-    data = options_of(read_config(folder / "config.json"), images.ImageOptions)
+    data = image_options(folder)
     attributes = Attributes(extractor_of(data, options.extractor), space.generator.output_shape[-1])
     for attribute in options.of:
         attributes.column(attribute)  # before samples are drawn
@@ -90,14 +90,13 @@ def directions_action(name, arguments):
         added += unsupervised(space, options)
     if not added:
         raise InputError("No direction was found; choose --of what differs among samples, such as brightness.")
-    measurement = Measurement(space, attributes)
+    measurement = Measurement(space, attributes, seed=options.seed + 1)
     measured = [measurement(direction) for direction in added]
     known = {**stored, **{each.name: each for each in measured}}
     linear_directions.store(folder, space.generator, list(known.values()))
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         draw(out, space, measured, measurement.vectors[0], options.mark(name, space.generator))
-    print(table(measured))
+    print(table([*measured, by_chance(space, measurement, options)]))
     print(f"Stored in {shown(folder / linear_directions.FILE)}; a row of {shown(out)} for each, from -3 to 3.")
 
 
@@ -134,7 +133,7 @@ def labelled(space, options):
 def probed(space, attributes, options):
     """Yields the directions of attributes; what cannot be found is said."""
     vectors = space.vectors(options.samples, options.seed)
-    found, _ = attributes(unscale(space.images(vectors)))
+    found, _ = attributes(space.pixels(vectors))
     for name in options.of or attributes.names:
         values = found[:, attributes.column(name)]
         if name in attributes.class_names:
@@ -176,6 +175,17 @@ def first_stage(generator):
     return probes.up_to(generator, next(iter(probes.stages(generator))))
 
 
+def by_chance(space, measurement, options):
+    """Returns what is measured of random directions, the mean of several: what is no better was found by chance."""
+    drawn = np.random.default_rng(options.seed).standard_normal((RANDOM, space.dim), dtype="float32")
+    found = [measurement(Direction("random", "chance", unit(vector), "")) for vector in drawn]
+    means = {
+        key: float(np.mean([getattr(each, key) for each in found]))
+        for key in ("rank_correlation", "change", "side_change", "identity")
+    }
+    return dataclasses.replace(found[0], attribute="various", side_effect="various", **means)
+
+
 # The table, the sheet ---------------------------------------------------------------------------------------------
 
 
@@ -187,7 +197,8 @@ def table(directions):
     ]
     for each in directions:
         accuracy = "" if each.accuracy is None else f"{each.accuracy:.2f}"
-        steady = f"{each.rank_correlation:.2f}{' ✓' if each.rank_correlation >= MONOTONE else ''}"
+        is_steady = each.rank_correlation >= MONOTONE and each.found_by not in UNSUPERVISED
+        steady = f"{each.rank_correlation:.2f}{' ✓' if is_steady else ''}"
         lines.append(
             f"| {each.name} | {each.found_by} | {accuracy} | {each.attribute} | {steady} | {each.change:.1f} | "
             f"{each.side_effect} | {each.side_change:.1f} | {each.identity:.2f} |"

@@ -19,7 +19,7 @@ from common.cli.run_choice import RunChoice
 from common.scoring import inversion, probes
 from common.scoring.classification import classify, labelled_rows, linear_classifier
 from common.training.generator_check import refuse_no_images
-from common.training.trained_run import load_generator, load_latents, options_of, read_config
+from common.training.trained_run import image_options, load_generator, load_latents
 from data_prep import images
 
 RANDOM = ("random, probe", "random, trained")
@@ -63,7 +63,7 @@ def features_action(name, arguments):
     if options.out:
         refuse_existing([out])
     network = load_network(folder, options.network, name, options.seed)
-    parts = Parts(options_of(read_config(folder / "config.json"), images.ImageOptions), options)
+    parts = Parts(image_options(folder), options)
     refuse_other_images(network, parts)
     by_layer = accuracy_of_layers(network, parts, options.labels)
     most = max(options.labels)

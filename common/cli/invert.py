@@ -14,7 +14,7 @@ import tyro
 from common.base import pictures
 from common.base.arguments import parse, refuse_ignored, refuse_missing
 from common.base.errors import InputError
-from common.base.files import writing_to
+from common.base.files import creating
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Range, Seed
@@ -24,7 +24,7 @@ from common.scoring import inversion, linear_directions
 from common.scoring.metrics import target_scores
 from common.scoring.nearest import nearest
 from common.training.generator_check import described, other_generator
-from common.training.trained_run import open_space, options_of, read_config
+from common.training.trained_run import image_options, open_space
 from data_prep import decode, folders, images
 
 SHOWN = 16  # images in the sheet
@@ -62,35 +62,46 @@ def invert_action(name, arguments):
     direction = options.along and linear_directions.chosen(
         linear_directions.load(folder, space.generator, name), options.along, name
     )
-    data = options_of(read_config(folder / "config.json"), images.ImageOptions).each_once()
-    targets = given_images(options, space) if options.input else held_out(data, options)
-    training = images.load(data).images
-    refuse_other_images(space, training)
+    data = image_options(folder).each_once()
+    targets = given_images(options, space, data.fit) if options.input else held_out(data, options)
+    training = training_images(space, data, options)
     encoder = inversion.encoder_of(space.generator, space.latents, options.seed) if options.encoder else None
     vectors, classes = inversion.inverted(
         space, targets, steps=options.steps, starts=options.starts, seed=options.seed, encoder=encoder
     )
     kinds = {"inverted": space.images(vectors, classes)}
-    kinds["nearest training image"] = scale(training[nearest(targets, training)])
+    if training is not None:
+        kinds["nearest training image"] = scale(training[nearest(targets, training)])
     if encoder is not None:
         kinds["encoder alone"] = space.images(draw_samples(encoder, scale(targets)))
     moved = moved_along(space, vectors, classes, direction, options.shift) if direction else {}
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         rows = {"image": scale(targets), **kinds, **moved}
         mark = options.mark(name, space.generator)
         pictures.save_rows(out, [row[:SHOWN] for row in rows.values()], list(rows), mark=mark)
     print(table({kind: target_scores(unscale(each), targets) for kind, each in kinds.items()}))
-    if not options.input and not images.has_splits(data):
+    if not (options.input or images.has_splits(data)):
         print("The data has no test part: the network was trained on these images.")
     print(f"{len(targets)} images; the first {min(SHOWN, len(targets))} of them in {shown(out)}")
 
 
-def refuse_other_images(space, training):
-    """Raises an `InputError` if a generator makes images of another size, or other channels, than its run's data."""
+def training_images(space, data, options):
+    """Returns the images that a run was trained on; with images of the user None if they are gone.
+
+    Raises:
+        InputError: if the generator makes images of another size, or other channels.
+    """
+    try:
+        training = images.load(data).images
+    except InputError as error:
+        if not options.input:
+            raise
+        print(f"Without the nearest training images: {error}")
+        return None
     made, real = space.generator.output_shape[1:], training.shape[1:]
     if made != real:
         raise other_generator(f"it makes {described([made])}, and the images are {described([real])}")
+    return training
 
 
 def moved_along(space, vectors, classes, direction, shift):
@@ -107,14 +118,14 @@ def held_out(data, options):
     return found[rows]
 
 
-def given_images(options, space):
+def given_images(options, space, fit):
     """Returns a user's images in the size and the channels that the generator makes; unusable ones are said."""
     height, width, channels = space.generator.output_shape[1:]
     names = folders.find(options.input).names if options.input.is_dir() else [options.input.name]
     root, found = options.input if options.input.is_dir() else options.input.parent, []
     for name in names[: options.count]:
         try:
-            found.append(decode.read(root / name, (height, width), channels=channels))
+            found.append(decode.read(root / name, (height, width), fit, channels))
         except decode.UnusableError as error:
             print(f"Skipped {shown(root / name)}: it {error}.")
     if not found:

@@ -8,15 +8,14 @@ from typing import Annotated
 
 from common.base import pictures
 from common.base.arguments import parse
-from common.base.files import refuse_existing, writing_to
+from common.base.files import creating, refuse_existing
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli.run_choice import PictureChoice
 from common.latent_space import truncated
 from common.scoring.evaluator import FEWEST, evaluator_of
 from common.scoring.extractors import ExtractorName
-from common.training.trained_run import open_space, options_of, read_config, weights_of
-from data_prep import images
+from common.training.trained_run import image_options, open_space, weights_of
 
 COLUMNS = ("frechet", "precision", "recall")
 
@@ -44,12 +43,12 @@ def truncate_action(name, arguments):
     curve = out.with_name(f"{out.stem}_curve.png")
     if options.out and not options.overwrite:
         refuse_existing([curve])
-    data = options_of(read_config(folder / "config.json"), images.ImageOptions)
+    data = image_options(folder)
     evaluator = evaluator_of(data, options.extractor, seed=options.seed)
-    scores = {share: scores_of(space, evaluator, share, options, weights_of(folder)) for share in options.shares}
+    weights = weights_of(folder)
+    scores = {share: scores_of(space, evaluator, share, options, weights) for share in options.shares}
     vectors = space.vectors(options.count, options.seed)
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         rows = [space.images(truncated(vectors, share)) for share in options.shares]
         names, mark = [f"{share:g}" for share in options.shares], options.mark(name, space.generator)
         pictures.save_rows(out, rows, names, mark=mark)

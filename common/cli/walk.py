@@ -15,7 +15,7 @@ import tyro
 from common.base import pictures
 from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError
-from common.base.files import writing_to
+from common.base.files import creating
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli.run_choice import PictureChoice
@@ -45,7 +45,7 @@ class WalkOptions(PictureChoice):
     end: Annotated[str | None, tyro.conf.arg(name="to")] = None
     """the class to walk to"""
     count: Count = 6  # walks side by side
-    seed: Seed = 0  # of the latents
+    seed: Seed = 0  # of the latents, without --seeds
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """a .png for a sheet with a row for each walk, or a .gif or .mp4; by default walk.png and walk.gif in the run
     folder"""
@@ -54,12 +54,17 @@ class WalkOptions(PictureChoice):
         if (self.start is None) != (self.end is None):
             raise InputError("A walk between classes needs both: --from CLASS --to CLASS.")
         if self.seeds:
-            refuse_ignored(given, "places", "with --seeds, which are the places")
+            for name in ("places", "seed"):
+                refuse_ignored(given, name, "with --seeds, which are the places")
             if len(self.seeds) < 2:
                 raise InputError("--seeds expects at least two seeds to walk between, such as --seeds 3 8.")
         if self.start is not None:
             for name in ("seeds", "places", "path"):
                 refuse_ignored(given, name, "with --from and --to, between which the latents stay as they are")
+
+    def mark(self, name, generator):
+        mark = super().mark(name, generator)
+        return dataclasses.replace(mark, seed=None) if mark and self.seeds else mark  # there is not one seed
 
 
 def walk_action(name, arguments):
@@ -70,8 +75,7 @@ def walk_action(name, arguments):
     outs = options.outputs(folder / "walk.png", folder / "walk.gif", suffixes=SUFFIXES)
     walks = between_places(space, options) if options.start is None else between_classes(space, folder, options)
     for out in outs:
-        with writing_to(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
+        with creating(out):
             save(out, walks, options.loop, options.mark(name, space.generator))
     print(f"{walks.shape[1]} walks of {len(walks)} images in {' and '.join(shown(out) for out in outs)}")
 

@@ -11,6 +11,7 @@ from common.base.pictures import scale, unscale
 from common.latents import in_turn
 from common.networks import downsample
 from common.sampling import draw_samples
+from common.scoring.nearest import thumbnails
 from common.scoring.probes import stages
 from data_prep.batches import Batches
 
@@ -69,7 +70,7 @@ def hidden_of(generator, encoder):
 # By gradient descent ----------------------------------------------------------------------------------------------
 
 CANDIDATES = 1000  # random latents among which each image chooses its starts
-AT_ONCE = 64  # images that are inverted together
+AT_ONCE = 256  # starts that are descended from together
 
 
 def inverted(space, images, steps=300, starts=4, seed=0, encoder=None, prior=1e-3, learning_rate=0.05):
@@ -88,15 +89,16 @@ def inverted(space, images, steps=300, starts=4, seed=0, encoder=None, prior=1e-
         prior: float, weight of the mean squared latent beside the mean squared error.
         learning_rate: float, of Adam.
 
-    Reference: Zhu et al., 2016, https://arxiv.org/abs/1609.03552, section 3.1; the prior as in Abdal et al., 2019.
+    References: Zhu et al., 2016, https://arxiv.org/abs/1609.03552, which compares features as well as pixels; Bora et
+    al., 2017, https://arxiv.org/abs/1703.03208 (the prior).
     """
     vectors = space.vectors(CANDIDATES, seed)
     classes = in_turn(CANDIDATES, space.class_count) if space.class_count else None
-    drawn = space.images(vectors, classes).reshape(CANDIDATES, -1)
-    parts = []
-    for first in range(0, len(images), AT_ONCE):
-        targets = scale(images[first : first + AT_ONCE])
-        rows = np.argsort(cdist(targets.reshape(len(targets), -1), drawn), axis=1)[:, :starts]
+    drawn = thumbnails(space.pixels(vectors, classes))
+    parts, size = [], max(1, AT_ONCE // starts)
+    for first in range(0, len(images), size):
+        targets = scale(images[first : first + size])
+        rows = np.argsort(cdist(thumbnails(images[first : first + size]), drawn), axis=1)[:, :starts]
         begin, labels = vectors[rows], classes[rows] if space.class_count else None
         if encoder is not None:
             begin = np.concatenate([begin, draw_samples(encoder, targets)[:, np.newaxis]], axis=1)

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import train_test_split
 
 from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import shown
-from common.base.pictures import unscale
 from common.latent_space import unit
 from common.scoring.extractors import digest_of
 
 FILE = "directions.json"  # in the folder of a run
 HELD_OUT = 0.2  # of the samples, on which the accuracy of a probe is measured
+FEWEST = 5  # samples of each kind, one of which is held out
 REACH = 3.0  # how far latents are moved to both sides; a latent's own share of a unit direction is N(0, 1)
 SHIFTS = np.linspace(-REACH, REACH, 9)
 MONOTONE = 0.8  # rank correlation from which a direction is said to change what it is named after
@@ -29,7 +30,7 @@ class Direction:
     name: str
     found_by: str  # "probe", "SeFa" or "GANSpace"; or "A without B"
     vector: np.ndarray  # (dim,)
-    attribute: str  # what it changes: the one that it was found from or, of an unsupervised one, changes most steadily
+    attribute: str  # what it changes: the one that it was found from or, of an unsupervised one, changes most
     accuracy: float | None = None  # of the probe on other samples: of a class balanced accuracy, else the correlation
     rank_correlation: float | None = None  # between shift and attribute, mean over samples
     side_effect: str | None = None  # the attribute that changes most beside it
@@ -54,13 +55,14 @@ def probe(vectors, values, seed=0):
     Raises:
         InputError: if all values, or all but a few, are equal.
 
-    Reference: Shen et al., 2020, https://arxiv.org/abs/1907.10786, section 2 (a linear boundary).
+    Reference: Shen et al., 2020, https://arxiv.org/abs/1907.10786, section 2.1 (a linear boundary).
     """
-    rows = np.random.default_rng(seed).permutation(len(vectors))
-    test, train = np.split(rows, [int(HELD_OUT * len(rows))])
-    if values.dtype == bool:
-        if min(np.bincount(values[part], minlength=2).min() for part in (train, test)) < 2:
-            raise InputError("it has too few samples of one kind")
+    is_label = values.dtype == bool
+    if is_label and np.bincount(values, minlength=2).min() < FEWEST:
+        raise InputError(f"it has fewer than {FEWEST} samples of one kind")
+    kinds = values if is_label else None
+    train, test = train_test_split(np.arange(len(values)), test_size=HELD_OUT, random_state=seed, stratify=kinds)
+    if is_label:
         model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(vectors[train], values[train])
         right = model.predict(vectors[test]) == values[test]
         accuracy = np.mean([right[values[test] == kind].mean() for kind in (False, True)])
@@ -81,45 +83,44 @@ class Measurement:
     Args:
         space: `LatentSpace`.
         attributes: `Attributes`.
-        count: integer, samples that are moved.
+        count: integer, samples that are moved; an even number.
         seed: integer, of their latents.
     """
 
     def __init__(self, space, attributes, count=64, seed=1):
         self.space, self.attributes = space, attributes
         self.vectors = space.vectors(count, seed)
-        self.start, features = attributes(self._images(self.vectors))
+        self.start, features = attributes(space.pixels(self.vectors))
         self.features = features
         others = features[np.random.default_rng(seed).permutation(count)]
         self.typical = max(np.linalg.norm(features - others, axis=1).mean(), 1e-9)
         self.deviations = np.maximum(self.start.std(axis=0), 1e-9)
 
-    def _images(self, vectors):
-        return unscale(self.space.images(vectors))
-
     def __call__(self, direction):
         """Returns a `Direction` with what was measured.
 
-        One without an attribute that can be measured gets that which it changes most steadily; one without any also the
-        sign with which that grows.
+        One without an attribute that can be measured gets the one that it changes most in the first half of the
+        samples, and is measured in the other half: on the samples that chose it, the best of many looks good by chance.
+        If it has no attribute at all, its sign becomes that with which the attribute grows.
         """
-        moved = [self.attributes(self._images(self.vectors + shift * direction.vector)) for shift in SHIFTS]
+        moved = [self.attributes(self.space.pixels(self.vectors + by * direction.vector)) for by in SHIFTS]
         values = np.stack([found for found, _ in moved], axis=1)  # samples, shifts, attributes
-        correlations = rank_correlations(values)
-        attribute, vector = direction.attribute, direction.vector
+        attribute, sign = direction.attribute, 1
         if attribute not in self.attributes.names:
-            column = np.abs(correlations).argmax()
-            sign = 1 if attribute or correlations[column] > 0 else -1
-            attribute, vector, correlations = self.attributes.names[column], sign * vector, sign * correlations
+            first, values = np.split(values, 2)
+            grown = (first[:, -1] - first[:, 0]).mean(axis=0) / self.deviations
+            column = np.abs(grown).argmax()
+            sign = -1 if not attribute and grown[column] < 0 else 1
+            attribute = self.attributes.names[column]
         column = self.attributes.column(attribute)
         changes = np.abs(values[:, -1] - values[:, 0]).mean(axis=0) / self.deviations
         other = np.where(np.arange(len(changes)) == column, -1, changes).argmax()
         ends = np.mean([np.linalg.norm(moved[end][1] - self.features, axis=1).mean() for end in (0, -1)])
         return dataclasses.replace(
             direction,
-            vector=vector,
+            vector=sign * direction.vector,
             attribute=attribute,
-            rank_correlation=float(correlations[column]),
+            rank_correlation=float(sign * rank_correlations(values)[column]),
             change=float(changes[column]),
             side_effect=self.attributes.names[other],
             side_change=float(changes[other]),

@@ -5,7 +5,7 @@ import shutil
 
 from common.base.errors import InputError
 from common.base.files import whole
-from common.base.paths import PROJECT, runs
+from common.base.paths import PROJECT, move_aside, runs, shown
 
 FOLDER = PROJECT / "pretrained"
 GENERATOR = "generator.keras"
@@ -23,7 +23,7 @@ def run_of(name):
     written there, such as directions, stays as long as the generator is the same.
 
     Raises:
-        InputError: if none of this recipe comes with it.
+        InputError: if none of this recipe comes with it, or the folder of the copy has a run that was trained there.
     """
     source, target = FOLDER / name, runs() / f"{name}_pretrained"
     if not (source / GENERATOR).exists():
@@ -31,7 +31,13 @@ def run_of(name):
             f"No generator of {name} comes with the project, only of {', '.join(names())}; train one first: "
             f"./run_recipe.sh {name}"
         )
+    if (target / "checkpoint.npz").exists():
+        raise InputError(
+            f"--pretrained needs the folder {shown(target)}, where a run of yours was trained; rename that folder."
+        )
     kept = (target / GENERATOR).exists() and filecmp.cmp(source / GENERATOR, target / GENERATOR, shallow=False)
+    if (target / GENERATOR).exists() and not kept:  # of an earlier version of the project
+        move_aside(target)
     target.mkdir(parents=True, exist_ok=True)
     # The generator comes last: where it is, what it needs is there.
     for path in sorted(source.iterdir(), key=lambda path: path.name == GENERATOR):

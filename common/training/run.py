@@ -2,7 +2,6 @@
 
 import dataclasses
 import fcntl
-import itertools
 import json
 import math
 import os
@@ -19,7 +18,7 @@ from common import backend
 from common.base import pictures
 from common.base.errors import InputError
 from common.base.files import sweep, whole
-from common.base.paths import shown
+from common.base.paths import move_aside, shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
 from common.networks import freeze_lower
@@ -107,11 +106,8 @@ class Run:
             ) from error
 
     def _move_aside(self):
-        """Renames the folder to the first unused name of `NAME.old1`, `NAME.old2` …, and creates a new one."""
-        names = (self.folder.with_name(f"{self.folder.name}.old{number}") for number in itertools.count(1))
-        aside = next(name for name in names if not name.exists())
-        self.folder.rename(aside)
-        print(f"The earlier run is now in {shown(aside)}.")
+        """Renames the folder, and creates a new one."""
+        move_aside(self.folder)
         self._lock.close()
         self._make_and_lock()
 

@@ -163,9 +163,14 @@ def options_of(config, options_class):
     )
 
 
+def image_options(folder):
+    """Returns the `ImageOptions` of a run."""
+    return options_of(read_config(folder / "config.json"), images.ImageOptions)
+
+
 def class_names_of(folder):
     """Returns the class names of a run's training data."""
-    return images.class_names(options_of(read_config(folder / "config.json"), images.ImageOptions))
+    return images.class_names(image_options(folder))
 
 
 def grids_of(folder):

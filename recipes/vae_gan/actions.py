@@ -15,7 +15,7 @@ from common.cli.evaluate import evaluate_action
 from common.sampling import draw_samples
 from common.scoring.reconstructions import Reconstructions, encode
 from common.training.generator_check import refuse_no_images
-from common.training.trained_run import load_generator, options_of, read_config
+from common.training.trained_run import image_options, load_generator
 from data_prep import decode, images
 
 MOST = 1000  # training images of a class whose latents are averaged
@@ -101,7 +101,7 @@ def editor(name, generator, options):
     encoder = load_generator(folder / "encoder.keras", name)
     if options.plus is None and options.minus is None:
         return Editor(encoder, generator, 0.0)
-    training = images.load(options_of(read_config(folder / "config.json"), images.ImageOptions))
+    training = images.load(image_options(folder))
     if len(training.class_names) < 2:
         raise InputError(
             "--plus and --minus name classes, but the training images have none; put each class into its own folder."
