@@ -80,6 +80,8 @@ def test_a_walk_is_a_sheet_and_an_animation(run, name):
     (width, height), _ = size_of(folder / "walk.png")
     assert width / height == 7 / 2
     assert size_of(folder / "walk.gif")[1] == 7
+    with Image.open(folder / "walk.gif") as animation:
+        assert json.loads(animation.info["comment"])["generated"]
     (folder / "walk.gif").unlink()
     before = (folder / "walk.png").read_bytes()
     call(name, "walk", folder, "--steps", 3, "--places", 3, "--count", 2)  # replaces what it has written, by the same

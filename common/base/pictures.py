@@ -138,7 +138,7 @@ def save_png(path, image, mark=None):
         )
 
 
-def save_gif(path, pictures, milliseconds=200, pause=10):
+def save_gif(path, pictures, milliseconds=200, pause=10, mark=None):
     """Writes an animation, of about `MOST_FRAMES` frames at most.
 
     Args:
@@ -146,13 +146,15 @@ def save_gif(path, pictures, milliseconds=200, pause=10):
         pictures: list of paths of image files, or of uint8 images `(height, width, 1 or 3)`.
         milliseconds: integer, how long a frame is shown.
         pause: integer, how many times longer the last one is; 1 for what goes round.
+        mark: `Mark` of what a generator made, or None; it becomes the comment of the file.
     """
     pictures = [*pictures[: -1 : max(1, len(pictures) // MOST_FRAMES)], pictures[-1]]
     # Few colours without dithering, because noise does not compress.
     frames = [frame_of(picture).quantize(64, dither=Image.Dither.NONE) for picture in pictures]
     durations = [milliseconds] * (len(frames) - 1) + [pause * milliseconds]
+    comment = {"comment": mark.texts()["Comment"].encode()} if mark else {}
     with whole(path) as part:
-        frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames[0].save(part, save_all=True, append_images=frames[1:], duration=durations, loop=0, **comment)
 
 
 def save_mp4(path, pictures, milliseconds=80):

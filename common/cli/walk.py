@@ -121,4 +121,4 @@ def save(out, walks, loop, mark):
     if out.suffix.lower() == ".mp4":
         pictures.save_mp4(out, frames)
     else:
-        pictures.save_gif(out, frames, milliseconds=80, pause=1 if loop else 10)
+        pictures.save_gif(out, frames, milliseconds=80, pause=1 if loop else 10, mark=mark)
