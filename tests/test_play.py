@@ -13,14 +13,12 @@ import pytest
 from PIL import Image
 
 from common.base.errors import InputError
-from common.base.pictures import save_png
-from common.cli.playground import MOST_DIRECTIONS, Playground, cell_at, picture, translators_of
-from common.latents import in_turn
-from common.sampling import draw_samples
+from common.base.pictures import save_png, unscale
+from common.cli.playground import FRAMES, MOST_DIRECTIONS, Playground, cell_at, picture, translators_of
 from common.scoring import linear_directions
 from common.scoring.linear_directions import Direction
 from common.training.run import as_json
-from common.training.trained_run import load_generator, load_latents, store_networks
+from common.training.trained_run import load_generator, store_networks
 from tests.conftest import PROJECT, call_recipe, is_one_sentence
 from tests.files import picture as drawn_picture
 from tests.files import write
@@ -31,12 +29,14 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The folder of runs of some recipes, not trained; that of dcgan has directions."""
+    """The folder of runs of some recipes, not trained; that of dcgan has directions, that of cgan three classes."""
     runs = tmp_path_factory.mktemp("runs")
     for name in ("dcgan", "cgan", "pix2pix", "style_transfer", "mode_collapse"):
         (runs / name).mkdir()
         store_networks(runs / name, build(name))
-        (runs / name / "config.json").write_text(json.dumps(as_json(TINY[name].module.Config(**TINY[name].config))))
+        config = as_json(TINY[name].module.Config(**TINY[name].config))
+        config.update({"classes": ["t-shirt", "trouser", "pullover"]} if name == "cgan" else {})
+        (runs / name / "config.json").write_text(json.dumps(config))
     generator = load_generator(runs / "dcgan" / "generator.keras", "dcgan")
     axes = np.eye(4, dtype="float32")
     found = [Direction(f"axis {n}", "probe", axes[n % 4], "width", 0.9, n / 20, "height", 1, 1, 1) for n in range(20)]
@@ -48,18 +48,22 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["dcgan", "cgan"])
-def test_samples_are_those_of_the_action_sample(runs, name):
+def test_samples_are_those_of_the_action_sample(runs, tmp_path, name):
     playground = Playground(name, runs / name)
-    generator = load_generator(runs / name / "generator.keras", name)
-    labels = in_turn(6, 3) if name == "cgan" else None
-    wanted = draw_samples(generator, load_latents(runs / name, generator).fixed(6, 5, labels))
-    assert np.allclose(playground.draw(playground.samples(5, 6)), wanted, atol=1e-6)
+    answer = call_recipe(
+        name, "sample", "--count", 7, "--seed", 5, "--out", tmp_path / "out", "--run-folder", runs / name
+    )
+    assert answer.returncode == 0, answer.stderr
+    wanted = [np.asarray(Image.open(file)) for file in sorted((tmp_path / "out").iterdir())]
+    drawn = unscale(playground.draw(playground.samples(5, 7)))[..., 0]
+    assert np.abs(drawn.astype(int) - wanted).max() <= 1
 
 
 def test_samples_of_one_class_and_truncated_ones(runs):
     playground = Playground("cgan", runs / "cgan")
     name = playground.class_names[2]
     assert [each.label for each in playground.samples(0, 4, name)] == [2] * 4
+    assert playground.samples(7, 4, name, 0.5)[3].name == f"seed 7, no. 3, {name}, truncation 0.5"
     full, none = playground.samples(0, 2), playground.samples(0, 2, truncation=0)
     assert np.abs(full[0].vector).max() > 0 and not np.abs(none[0].vector).max()
 
@@ -71,10 +75,30 @@ def test_a_walk_begins_and_ends_at_the_chosen_samples(runs):
         assert np.allclose(playground.walk(chosen, position).vector, chosen[row].vector, atol=1e-5)
 
 
+def test_a_walk_between_classes_mixes_them(runs):
+    playground = Playground("cgan", runs / "cgan")
+    (first,), (last,) = (playground.samples(0, 1, name) for name in playground.class_names[:2])
+    begin, middle, end = (playground.walk([first, last], position) for position in (0, 0.5, 1))
+    assert np.allclose(end.label, [0, 1, 0]) and np.allclose(middle.label, [0.5, 0.5, 0])
+    ends, walked = playground.draw([first, last]), playground.draw([begin, middle, end])
+    assert np.allclose(walked[[0, 2]], ends, atol=1e-5)
+    assert min(np.abs(walked[1] - image).max() for image in ends) > 1e-4
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_walk_between_classes_does_not_jump(runs, closed):
+    playground = Playground("cgan", runs / "cgan")
+    chosen = [playground.samples(0, 1, name)[0] for name in playground.class_names]
+    steps = playground.between(chosen, 10, closed)
+    images = playground.draw([*steps, steps[0]] if closed else steps)
+    changes = np.abs(np.diff(images, axis=0)).mean(axis=(1, 2, 3))
+    assert len(steps) == (30 if closed else 21) and changes.max() < 4 * changes.mean()
+
+
 def test_an_animation_goes_there_and_back(runs, tmp_path):
     playground = Playground("dcgan", runs / "dcgan")
     playground.animation(playground.samples(0, 2), tmp_path / "walk.gif")
-    assert Image.open(tmp_path / "walk.gif").n_frames > 10
+    assert Image.open(tmp_path / "walk.gif").n_frames == 2 * FRAMES
 
 
 def test_a_sample_moves_along_directions(runs):

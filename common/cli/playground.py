@@ -12,7 +12,7 @@ from common.base import pictures
 from common.base.errors import InputError
 from common.base.pictures import scale, unscale
 from common.cli.apply import translate
-from common.latent_space import path, truncated
+from common.latent_space import lerp, path, truncated
 from common.scoring import inversion, linear_directions
 from common.scoring.evaluator import PRINTED, Scores
 from common.scoring.metrics import target_scores
@@ -33,7 +33,7 @@ class Chosen:
 
     name: str
     vector: np.ndarray  # (dim,)
-    label: int | None  # its class
+    label: int | np.ndarray | None  # its class; on a walk between classes the shares of all, (class_count,)
 
 
 class Playground:
@@ -89,41 +89,52 @@ class Playground:
     def draw(self, chosen):
         """Returns the images of chosen samples, `(count, height, width, channels)` in [-1, 1]."""
         vectors = np.stack([each.vector for each in chosen])
-        classes = np.array([each.label for each in chosen]) if self.space.class_count else None
+        classes = np.stack([each.label for each in chosen]) if self.space.class_count else None
         with self._lock:
             return self.space.images(vectors, classes)
 
     def samples(self, seed, count, class_name=None, truncation=1.0):
-        """Returns so many samples, a list of `Chosen`.
+        """Returns so many samples, a list of `Chosen`: those of the action sample, in the order of its files.
 
         Args:
-            seed: integer, of the latents: the same samples as those of the action sample.
+            seed: integer, of the latents.
             count: integer.
-            class_name: string; None for each class in turn.
+            class_name: string; None for all classes, one after the other.
             truncation: float, share of the latents' distance to the mean that is left.
         """
         vectors = truncated(self.space.vectors(count, seed), truncation)
-        labels = [None] * count
+        labels, names = [None] * count, [f"seed {seed}, no. {number}" for number in range(count)]
         if self.space.class_count:
-            fixed = self.class_names.index(class_name) if class_name else None
-            labels = [number % self.space.class_count if fixed is None else fixed for number in range(count)]
-        shown = "" if truncation == 1 else f", {truncation:g}"
-        return [
-            Chosen(f"seed {seed}, no. {number}{shown}", vector, label)
-            for number, (vector, label) in enumerate(zip(vectors, labels, strict=True))
-        ]
+            fixed = [self.class_names.index(class_name)] * count if class_name else self.space.latents.labels(count)
+            labels = np.sort(fixed).tolist()
+            names = [f"{name}, {self.class_names[label]}" for name, label in zip(names, labels, strict=True)]
+        if truncation != 1:
+            names = [f"{name}, truncation {truncation:g}" for name in names]
+        return [Chosen(*each) for each in zip(names, vectors, labels, strict=True)]
+
+    def between(self, chosen, steps, closed=False):
+        """Returns the samples of a path through chosen ones, a list of `Chosen`; classes are mixed on the way.
+
+        Args:
+            chosen: list of `Chosen`, two or more.
+            steps, closed: see `path`.
+        """
+        vectors = path([each.vector for each in chosen], steps, closed=closed)
+        labels = [each.label for each in chosen]
+        if len(set(labels)) > 1:
+            mixed = path(np.eye(self.space.class_count)[labels], steps, lerp, closed)
+        else:
+            mixed = labels[:1] * len(vectors)  # within a class, and without classes, none has to be mixed
+        return [Chosen("", *each) for each in zip(vectors, mixed, strict=True)]
 
     def walk(self, chosen, position):
         """Returns the sample at a position in [0, 1] on the path through chosen ones, `Chosen`."""
-        steps = path([each.vector for each in chosen], 100)
-        row = round(position * (len(steps) - 1))
-        return Chosen(f"walk, {position:.2f}", steps[row], chosen[min(row // 100, len(chosen) - 1)].label)
+        steps = self.between(chosen, 100)
+        return dataclasses.replace(steps[round(position * (len(steps) - 1))], name=f"walk, {position:.2f}")
 
     def animation(self, chosen, out):
         """Writes the walk through chosen samples and back to the first as a GIF."""
-        vectors = path([each.vector for each in chosen], FRAMES, closed=True)
-        labels = [each.label for each in chosen for _ in range(FRAMES)]
-        images = self.draw([Chosen("", *pair) for pair in zip(vectors, labels, strict=True)])
+        images = self.draw(self.between(chosen, FRAMES, closed=True))
         pictures.save_gif(out, [pictures.grid(image[np.newaxis]) for image in images], milliseconds=80, pause=1)
 
     def moved(self, chosen, shifts):
