@@ -14,11 +14,13 @@ from PIL import Image
 
 from common.base.errors import InputError
 from common.base.pictures import save_png, unscale
-from common.cli.playground import FRAMES, MOST_DIRECTIONS, Playground, cell_at, picture, translators_of
+from common.cli.playground import FRAMES, MOST_DIRECTIONS, Playground, cell_at, read_picture, translators_of
+from common.saving import digest_of
 from common.scoring import linear_directions
 from common.scoring.linear_directions import Direction
 from common.training.run import as_json
 from common.training.trained_run import load_generator, store_networks
+from data_prep import decode
 from tests.conftest import PROJECT, call_recipe, is_one_sentence
 from tests.files import picture as drawn_picture
 from tests.files import write
@@ -42,6 +44,14 @@ def runs(tmp_path_factory):
     found = [Direction(f"axis {n}", "probe", axes[n % 4], "width", 0.9, n / 20, "height", 1, 1, 1) for n in range(20)]
     linear_directions.store(runs / "dcgan", generator, found)
     return runs
+
+
+def with_config(folder, copy, **values):
+    """Returns a copy of the folder of a run whose configuration has other values."""
+    shutil.copytree(folder, copy)
+    config = json.loads((folder / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, **values}))
+    return copy
 
 
 # Without the page -------------------------------------------------------------------------------------------------
@@ -95,6 +105,16 @@ def test_a_walk_between_classes_does_not_jump(runs, closed):
     assert len(steps) == (30 if closed else 21) and changes.max() < 4 * changes.mean()
 
 
+def test_pictures_of_samples_are_marked(runs, tmp_path):
+    playground = Playground("dcgan", runs / "dcgan")
+    chosen = [*playground.samples(3, 2), *playground.samples(4, 1)]
+    for part, seed in ((chosen[:2], 3), (chosen, None), ([playground.walk(chosen[:2], 0.5)], 3)):
+        texts = playground.picture(part).info
+        assert json.loads(texts["Comment"])["seed"] == seed
+        assert json.loads(texts["Comment"])["weights"] == digest_of(playground.space.generator)
+    assert not Playground("dcgan", runs / "dcgan", marks=False).picture(chosen).info
+
+
 def test_an_animation_goes_there_and_back(runs, tmp_path):
     playground = Playground("dcgan", runs / "dcgan")
     playground.animation(playground.samples(0, 2), tmp_path / "walk.gif")
@@ -113,17 +133,35 @@ def test_a_sample_moves_along_directions(runs):
 def test_directions_of_another_generator_are_not_used(runs, tmp_path):
     shutil.copytree(runs / "dcgan", tmp_path / "run")
     store_networks(tmp_path / "run", build("dcgan", seed=3, filters=3))
-    playground = Playground("dcgan", tmp_path / "run")
+    playground = Playground("dcgan", tmp_path / "run", " --run-folder mine")
     assert not playground.directions
     assert any("another generator" in remark for remark in playground.remarks)
+    assert all(remark.endswith("./run_recipe.sh dcgan directions --run-folder mine") for remark in playground.remarks)
 
 
 def test_an_uploaded_image_becomes_a_sample(runs, tmp_path):
     playground = Playground("dcgan", runs / "dcgan")
-    write(tmp_path / "image.png", drawn_picture(40, 30))
+    save_png(tmp_path / "image.png", unscale(playground.draw(playground.samples(9, 1)))[0])
     image, answer, found, said = playground.uploaded(tmp_path / "image.png")
     assert image.shape == answer.shape == (16, 16, 1)
     assert found.vector.shape == (4,) and "SSIM" in said
+    others = unscale(playground.draw(playground.samples(1, 64)))
+    errors = [np.mean((each.astype(float) - image) ** 2) for each in (answer, *others)]
+    assert errors[0] < 0.5 * min(errors[1:])
+
+
+def test_an_uploaded_image_is_fitted_as_those_of_the_training(runs, tmp_path):
+    write(tmp_path / "image.png", drawn_picture(20, 60))
+    playground = Playground("dcgan", with_config(runs / "dcgan", tmp_path / "run", fit="pad"))
+    image, *_ = playground.uploaded(tmp_path / "image.png")
+    assert np.array_equal(image, decode.read(tmp_path / "image.png", (16, 16), "pad", channels=1))
+
+
+@pytest.mark.parametrize("moved", [{"data": "/nowhere"}, {"classes": ["t-shirt", "trouser"]}])
+def test_training_images_that_were_moved_or_changed(runs, tmp_path, moved):
+    playground = Playground("cgan", with_config(runs / "cgan", tmp_path / "run", **moved))
+    assert playground.class_names == ("0", "1", "2") and "classes have numbers" in playground.remarks[0]
+    assert playground.samples(0, 1, "2")[0].label == 2
 
 
 def test_an_uploaded_file_that_is_no_image(runs, tmp_path):
@@ -160,6 +198,29 @@ def test_a_training_that_has_no_generator_yet(tmp_path):
     assert len(playground.epochs()) == 1
     assert playground.progress().startswith("2 epochs, 2.0 minutes; d_loss 1.4, g_loss 0.6")
     assert playground.losses() is None
+    assert "`./run_recipe.sh dcgan evaluate`" in playground.progress()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("scores.json", "{", "scores.json holds no scores"),
+        ("scores.json", '{"scores": {"frechet": "low"}}', "scores.json holds no scores"),
+        ("log.csv", "epoch,seconds\n1,many\n", "log.csv is damaged"),
+    ],
+)
+def test_damaged_files_of_a_training(tmp_path, name, content, words):
+    (tmp_path / "log.csv").write_text("epoch,d_loss,g_loss,seconds\n1,1.5,0.5,60\n")
+    (tmp_path / name).write_text(content)
+    assert words in Playground("dcgan", tmp_path).progress()
+
+
+def test_a_damaged_picture_is_not_shown(tmp_path):
+    save_png(tmp_path / "grid.png", np.zeros((8, 8, 1), np.uint8))
+    content = (tmp_path / "grid.png").read_bytes()
+    for damaged in (b"", content[:40], content[:12] + b"\0" * 40):
+        (tmp_path / "grid.png").write_bytes(damaged)
+        assert read_picture(tmp_path / "grid.png") is None
 
 
 def test_no_run_at_all(tmp_path):
@@ -180,10 +241,8 @@ def test_addresses_that_cannot_be_served(runs, options, words):
 
 
 def test_the_cell_at_a_place():
-    sheet = picture(np.zeros((5, 16, 16, 1)), 3)
-    height, width = sheet.shape[:2]
-    assert [cell_at((x * width, y * height), sheet, 3, 5) for x, y in ((0.1, 0.1), (0.9, 0.4), (0.4, 0.9))] == [0, 2, 4]
-    assert cell_at((0.9 * width, 0.9 * height), sheet, 3, 5) is None
+    assert [cell_at(place, (300, 200), 3, 5) for place in ((30, 20), (270, 80), (120, 180))] == [0, 2, 4]
+    assert cell_at((270, 180), (300, 200), 3, 5) is None
 
 
 # In a browser -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from common.base.arguments import parse
 from common.base.errors import InputError
 from common.base.paths import shown
 from common.base.ranges import Range
+from common.cli.mark_choice import MarkChoice
 from common.cli.playground import Playground
 from common.cli.run_choice import RunChoice
 from common.launch import environment
@@ -27,7 +28,7 @@ PORTS = range(7860, 7960)
 
 
 @dataclasses.dataclass(frozen=True)
-class PlayOptions(RunChoice):
+class PlayOptions(MarkChoice, RunChoice):
     """Options of the action play."""
 
     port: Annotated[int | None, Range(1, 65_536)] = None
@@ -49,7 +50,7 @@ class PlayOptions(RunChoice):
 def play_action(name, arguments):
     """Opens a page to play with a generator: samples, walks, directions, uploads, and how its training goes."""
     (options,) = parse(f"./run_recipe.sh {name} play", play_action.__doc__, {"play": PlayOptions}, arguments)
-    playground = Playground(name, options.folder(name))
+    playground = Playground(name, options.folder(name), options.where(), marks=not options.no_mark)
     address = options.share_on or "127.0.0.1"
     port = options.port or free_port(address)
     if importlib.util.find_spec("gradio") is None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import gradio as gr
 
 from common.base.errors import InputError
-from common.cli.playground import COLUMNS, cell_at, enlarged, picture, read_picture
+from common.cli.playground import COLUMNS, cell_at, enlarged, read_picture
 
 MOST_CHOSEN = 8
 EVERY = 5  # seconds, after which the tab Training looks again
+CLEANING = (600, 3600)  # seconds: how often files that a browser fetched are deleted, and from which age on
 ALL = "all classes"
 # Pixels stay pixels, and nothing is wider than a phone.
 CSS = """
@@ -61,7 +62,9 @@ def build(playground, scratch):
         playground: `Playground`.
         scratch: path of a folder for files that a browser fetches.
     """
-    with gr.Blocks(title=f"{playground.name}, the GAN cookbook", analytics_enabled=False) as page:
+    with gr.Blocks(
+        title=f"{playground.name}, the GAN cookbook", analytics_enabled=False, delete_cache=CLEANING
+    ) as page:
         gr.Markdown(f"## {playground.name}\n{'  '.join(playground.remarks)}")
         chosen = gr.State([])
         if playground.space:
@@ -96,12 +99,15 @@ def chosen_strip(playground, chosen):
     """Shows the chosen samples below all tabs."""
     with gr.Column(visible=False) as column:
         strip = shown_image("chosen samples, the last one on the right", elem_id="chosen")
+        names = gr.Textbox(show_label=False, container=False, interactive=False, buttons=["copy"], elem_id="names")
         forget = gr.Button("Forget them", size="sm")
 
+    @answering
     def show(chosen):
-        return gr.update(visible=bool(chosen)), picture(playground.draw(chosen), MOST_CHOSEN) if chosen else None
+        sheet = playground.picture(chosen, MOST_CHOSEN) if chosen else None
+        return gr.update(visible=bool(chosen)), sheet, "; ".join(each.name for each in chosen)
 
-    chosen.change(show, chosen, [column, strip], show_progress="hidden")
+    chosen.change(show, chosen, [column, strip, names], show_progress="hidden")
     forget.click(lambda: [], None, chosen)
 
 
@@ -109,7 +115,8 @@ def chosen_strip(playground, chosen):
 
 
 def samples_tab(page, playground, chosen):
-    drawn = gr.State([])
+    """Shows samples by their seed, class and truncation; a click puts one into `chosen`."""
+    drawn, size = gr.State([]), gr.State(None)  # the samples, and the width and height of their sheet
     with gr.Row():
         seed = gr.Number(0, label="seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
         count = gr.Slider(1, 64, 64, step=1, label="samples", min_width=150)
@@ -122,26 +129,27 @@ def samples_tab(page, playground, chosen):
     @answering
     def draw(seed, count, truncation, class_name):
         found = playground.samples(int(seed or 0), int(count), None if class_name == ALL else class_name, truncation)
-        return found, picture(playground.draw(found), min(COLUMNS, len(found)))
+        sheet = playground.picture(found, min(COLUMNS, len(found)))
+        return found, sheet.size, sheet
 
     @answering
-    def choose(drawn, chosen, event: gr.SelectData):
-        columns = min(COLUMNS, len(drawn))
-        number = cell_at(event.index, picture(playground.draw(drawn), columns), columns, len(drawn))
+    def choose(drawn, size, chosen, event: gr.SelectData):
+        number = cell_at(event.index, size, min(COLUMNS, len(drawn)), len(drawn))
         return chosen if number is None else [*chosen, drawn[number]][-MOST_CHOSEN:]
 
     inputs = [seed, count, truncation, class_name]
     for component in (seed, count, truncation, class_name):
-        component.change(draw, inputs, [drawn, sheet], show_progress="hidden", trigger_mode="always_last")
-    page.load(draw, inputs, [drawn, sheet])
+        component.change(draw, inputs, [drawn, size, sheet], show_progress="hidden", trigger_mode="always_last")
+    page.load(draw, inputs, [drawn, size, sheet])
     again.click(lambda: secrets.randbelow(2**31), None, seed)
-    sheet.select(choose, [drawn, chosen], chosen)
+    sheet.select(choose, [drawn, size, chosen], chosen)
 
 
 # Walk -------------------------------------------------------------------------------------------------------------
 
 
 def walk_tab(playground, chosen, scratch):
+    """Shows the path through `chosen`: a place of it, and a film."""
     hint = gr.Markdown("Choose two or more samples in the tab *Samples*.")
     position = gr.Slider(0, 1, 0, step=0.01, label="from the first to the last", elem_id="position")
     with gr.Row():
@@ -152,7 +160,12 @@ def walk_tab(playground, chosen, scratch):
     @answering
     def walk(chosen, position):
         refuse_few(chosen)
-        return picture(playground.draw([playground.walk(chosen, position)]))
+        return playground.picture([playground.walk(chosen, position)])
+
+    @answering
+    def begin(chosen, position):
+        few = len(chosen) < 2
+        return gr.update(visible=few), None if few else walk(chosen, position), None  # a film would be of others
 
     @answering
     def film_of(chosen):
@@ -162,13 +175,7 @@ def walk_tab(playground, chosen, scratch):
         return str(out)
 
     position.input(walk, [chosen, position], place, show_progress="hidden", trigger_mode="always_last")
-    chosen.change(
-        lambda chosen: picture(playground.draw([playground.walk(chosen, 0.0)])) if len(chosen) > 1 else None,
-        chosen,
-        place,
-        show_progress="hidden",
-    )
-    chosen.change(lambda chosen: gr.update(visible=len(chosen) < 2), chosen, hint, show_progress="hidden")
+    chosen.change(begin, [chosen, position], [hint, place, film], show_progress="hidden")
     animate.click(film_of, chosen, film)
 
 
@@ -181,8 +188,9 @@ def refuse_few(chosen):
 
 
 def directions_tab(page, playground, chosen):
+    """Shows the last of `chosen` before and after it is moved along the directions of the run."""
     if not playground.directions:
-        gr.Markdown(f"No directions yet. Find some, and start again: `./run_recipe.sh {playground.name} directions`")
+        gr.Markdown(f"No directions yet. Find some, and start again: `{playground.command('directions')}`")
         return
     gr.Markdown(
         "The sample that was chosen last, or else the first one of seed 0, moved along directions. In brackets: how "
@@ -203,11 +211,11 @@ def directions_tab(page, playground, chosen):
     @answering
     def move(chosen, *shifts):
         moved = playground.moved(start(chosen), dict(zip(playground.directions, shifts, strict=True)))
-        return picture(playground.draw([moved]))
+        return playground.picture([moved])
 
     @answering
     def both(chosen, *shifts):
-        return picture(playground.draw([start(chosen)])), move(chosen, *shifts)
+        return playground.picture([start(chosen)]), move(chosen, *shifts)
 
     for slider in sliders:
         slider.change(move, [chosen, *sliders], after, show_progress="hidden", trigger_mode="always_last")
@@ -227,6 +235,7 @@ def label_of(direction):
 
 
 def upload_tab(playground, chosen):
+    """Shows an uploaded image and the generator's version of it, which is put into `chosen`."""
     gr.Markdown(
         "The generator's own version of an image: for seconds, the latents with the nearest image are looked for."
     )
@@ -239,12 +248,13 @@ def upload_tab(playground, chosen):
     def invert(file, chosen):
         image, made, found, said = playground.uploaded(file)
         chosen = [*chosen, found][-MOST_CHOSEN:]
-        return enlarged(image), enlarged(made), f"{said} It is among the chosen samples now.", chosen
+        return enlarged(image), playground.marked(enlarged(made)), f"{said} It is among the chosen samples now.", chosen
 
     file.upload(invert, [file, chosen], [given, answer, text, chosen])
 
 
 def translate_tab(playground):
+    """Shows an uploaded image and its translation; the file stays for the choice of another network."""
     names, last = list(playground.translators), gr.State(None)
     file = gr.UploadButton("Upload an image", variant="primary", elem_id="upload")
     network = gr.Dropdown(names, value=names[0], label="network", visible=len(names) > 1)
@@ -257,7 +267,7 @@ def translate_tab(playground):
         if file is None:
             return None, None, None, ""
         image, made, _, said = playground.uploaded(file, network)
-        return file, enlarged(image), enlarged(made), said
+        return file, enlarged(image), playground.marked(enlarged(made)), said
 
     for event, source in ((file.upload, file), (network.change, last)):
         event(translate, [source, network], [last, given, answer, text])
@@ -267,6 +277,7 @@ def translate_tab(playground):
 
 
 def training_tab(page, playground):
+    """Shows the sample grid of an epoch, the losses and the scores of the run, as they are now."""
     text = gr.Markdown()
     epoch = gr.Slider(1, 2, 1, step=1, label="epoch", elem_id="epoch")
     with gr.Row():
@@ -274,7 +285,7 @@ def training_tab(page, playground):
 
     def show(epoch):
         grids = playground.epochs()
-        return read_picture(grids[min(int(epoch), len(grids)) - 1]) if grids else None
+        return read_picture(grids[min(int(epoch or 1), len(grids)) - 1]) if grids else None
 
     def refresh():
         count = max(2, len(playground.epochs()))

@@ -13,13 +13,14 @@ from common.base.errors import InputError
 from common.base.pictures import scale, unscale
 from common.cli.apply import translate
 from common.latent_space import lerp, path, truncated
+from common.saving import digest_of
 from common.scoring import inversion, linear_directions
 from common.scoring.evaluator import PRINTED, Scores
 from common.scoring.metrics import target_scores
 from common.training.callbacks import read_log
 from common.training.generator_check import are_one_image, shapes_of
-from common.training.trained_run import class_names_of, grids_of, load_generator, open_space
-from data_prep import decode
+from common.training.trained_run import grids_of, load_generator, open_space, options_of, read_config
+from data_prep import decode, images
 
 COLUMNS = 8  # of the sheet of samples
 MOST_DIRECTIONS = 12  # that have a slider
@@ -34,6 +35,7 @@ class Chosen:
     name: str
     vector: np.ndarray  # (dim,)
     label: int | np.ndarray | None  # its class; on a walk between classes the shares of all, (class_count,)
+    seed: int | None = None  # by which its latents were drawn
 
 
 class Playground:
@@ -42,6 +44,8 @@ class Playground:
     Args:
         name: string, the recipe.
         folder: path of the run.
+        where: string, the options by which other actions are told of this run, as `RunChoice.where` returns them.
+        marks: bool, whether pictures say that a generative network made them.
 
     Attributes:
         space: `LatentSpace`; None of a generator that is fed no latent vector.
@@ -54,9 +58,10 @@ class Playground:
         InputError: if the folder has neither a generator nor a training.
     """
 
-    def __init__(self, name, folder):
-        self.name, self.folder = name, Path(folder)
+    def __init__(self, name, folder, where="", marks=True):
+        self.name, self.folder, self.where, self._marks = name, Path(folder), where, marks
         self.space, self.translators, self.class_names, self.directions, self.remarks = None, {}, (), {}, []
+        self._digest, self._fit = None, "crop"
         self._lock = threading.Lock()  # events of a page come in several threads, and Keras is not made for that
         if (self.folder / "generator.keras").exists():
             self._open()
@@ -64,25 +69,48 @@ class Playground:
             load_generator(self.folder / "generator.keras", name)  # which says what to do
 
     def _open(self):
+        """Reads the generator and what belongs to it."""
         try:
             self.space = open_space(self.name, self.folder)
+            generator = self.space.generator
         except InputError as error:
-            self.translators = translators_of(load_generator(self.folder / "generator.keras", self.name))
+            generator = load_generator(self.folder / "generator.keras", self.name)
+            self.translators = translators_of(generator)
             if not self.translators:
                 self.remarks.append(str(error))
-            return
-        if self.space.class_count:
-            self.class_names = class_names_of(self.folder)
+        self._digest = digest_of(generator)
+        if self.space:
+            self._read_options()
+            self._read_directions()
+
+    def _read_options(self):
+        """Reads what the run knows of its training images: how they were fitted, and the names of their classes."""
+        numbers = tuple(map(str, range(self.space.class_count)))
+        try:
+            data = options_of(read_config(self.folder / "config.json"), images.ImageOptions)
+            self._fit = data.fit
+            self.class_names = images.class_names(data) if numbers else ()
+            if len(self.class_names) != len(numbers):
+                raise InputError(f"The generator has {len(numbers)} classes, and the data {len(self.class_names)}.")
+        except (InputError, OSError) as error:
+            self.class_names = numbers
+            self.remarks.append(f"{error} The classes have numbers here." if numbers else str(error))
+
+    def _read_directions(self):
+        """Reads the directions, first those that were looked for, the steadiest of them first."""
         try:
             found = linear_directions.load(self.folder, self.space.generator, self.name)
         except InputError as error:
             found = {}
-            self.remarks.append(str(error))
-        # First those that were looked for, the steadiest of them first.
+            self.remarks.append(f"{error}{self.where}")  # it ends with a command
         order = sorted(found.values(), key=lambda each: (each.accuracy is None, -(each.rank_correlation or 0)))
         self.directions = {each.name: each for each in order[:MOST_DIRECTIONS]}
         if not found:
-            self.remarks.append(f"There are no directions yet: ./run_recipe.sh {self.name} directions")
+            self.remarks.append(f"There are no directions yet: {self.command('directions')}")
+
+    def command(self, action):
+        """Returns the command of another action with this run."""
+        return f"./run_recipe.sh {self.name} {action}{self.where}"
 
     # Samples ----------------------------------------------------------------------------------------------------------
 
@@ -92,6 +120,21 @@ class Playground:
         classes = np.stack([each.label for each in chosen]) if self.space.class_count else None
         with self._lock:
             return self.space.images(vectors, classes)
+
+    def picture(self, chosen, columns=None):
+        """Returns the images of chosen samples as a sheet, a marked image of Pillow."""
+        return self.marked(sheet_of(self.draw(chosen), columns), only([each.seed for each in chosen]))
+
+    def marked(self, image, seed=None):
+        """Returns what the generator made as an image of Pillow, whose `info` has the texts of its `Mark`.
+
+        Args:
+            image: uint8 array `(height, width, 3)`.
+            seed: integer, of its latents, or None.
+        """
+        made = Image.fromarray(image)
+        made.info.update(pictures.Mark(self.name, seed, self._digest).texts() if self._marks else {})
+        return made
 
     def samples(self, seed, count, class_name=None, truncation=1.0):
         """Returns so many samples, a list of `Chosen`: those of the action sample, in the order of its files.
@@ -110,7 +153,7 @@ class Playground:
             names = [f"{name}, {self.class_names[label]}" for name, label in zip(names, labels, strict=True)]
         if truncation != 1:
             names = [f"{name}, truncation {truncation:g}" for name in names]
-        return [Chosen(*each) for each in zip(names, vectors, labels, strict=True)]
+        return [Chosen(*each, seed) for each in zip(names, vectors, labels, strict=True)]
 
     def between(self, chosen, steps, closed=False):
         """Returns the samples of a path through chosen ones, a list of `Chosen`; classes are mixed on the way.
@@ -125,7 +168,8 @@ class Playground:
             mixed = path(np.eye(self.space.class_count)[labels], steps, lerp, closed)
         else:
             mixed = labels[:1] * len(vectors)  # within a class, and without classes, none has to be mixed
-        return [Chosen("", *each) for each in zip(vectors, mixed, strict=True)]
+        seed = only([each.seed for each in chosen])
+        return [Chosen("", *each, seed) for each in zip(vectors, mixed, strict=True)]
 
     def walk(self, chosen, position):
         """Returns the sample at a position in [0, 1] on the path through chosen ones, `Chosen`."""
@@ -165,7 +209,7 @@ class Playground:
         size = None if translator else self.space.generator.output_shape[1:3]
         channels = network.input_shape[-1] if translator else self.space.generator.output_shape[-1]
         try:
-            image = decode.read(file, size, channels=channels)
+            image = decode.read(file, size, self._fit, channels)
         except decode.UnusableError as error:
             raise InputError(f"{Path(file).name} {error}; choose an image: PNG, JPEG, WebP, BMP or TIFF.") from error
         with self._lock:
@@ -194,21 +238,27 @@ class Playground:
         return grids_of(self.folder)
 
     def losses(self):
-        """Returns the picture of the losses so far, uint8, or None."""
+        """Returns the picture of the losses so far, an image of Pillow, or None."""
         return read_picture(self.folder / "losses.png")
 
     def progress(self):
-        """Returns how far the training is, and its scores, in Markdown."""
+        """Returns how far the training is, and its scores, in Markdown; what is wrong with a damaged file."""
+        try:
+            return f"{self._length()}\n\n{self._scores()}"
+        except InputError as error:
+            return str(error)
+
+    def _length(self):
         rows = read_log(self.folder / "log.csv")
-        last = (
-            ", ".join(f"{key} {value:.4g}" for key, value in rows[-1].items() if key.endswith("loss")) if rows else ""
-        )
-        text = f"{len(rows)} epochs, {sum(row['seconds'] for row in rows) / 60:.1f} minutes; {last}"
+        last = [f"{key} {value:.4g}" for key, value in rows[-1].items() if key.endswith("loss")] if rows else []
+        return f"{len(rows)} epochs, {sum(row.get('seconds', 0) for row in rows) / 60:.1f} minutes; {', '.join(last)}"
+
+    def _scores(self):
         if not (self.folder / "scores.json").exists():
-            return f"{text}\n\nNo scores yet: `./run_recipe.sh {self.name} evaluate`"
+            return f"No scores yet: `{self.command('evaluate')}`"
         values = Scores.read(self.folder / "scores.json").values
         lines = [f"| {PRINTED[key][0] if key in PRINTED else key} | {value:.4g} |" for key, value in values.items()]
-        return "\n".join([text, "", "| score | |", "|---|---|", *lines])
+        return "\n".join(["| score | |", "|---|---|", *lines])
 
 
 def translators_of(generator):
@@ -232,38 +282,43 @@ def shrunk(image):
     return decode.resize(image, size, "stretch")
 
 
+def only(values):
+    """Returns the value that all of several are; None if they differ."""
+    return values[0] if len(set(values)) == 1 else None
+
+
 def read_picture(file):
-    """Returns a picture of a run, uint8 RGB; None if it is not there, or being replaced."""
+    """Returns a picture of a run, an image of Pillow with its mark; None if it is not there, or damaged."""
     try:
-        return np.asarray(Image.open(file).convert("RGB"))
-    except OSError:
+        return Image.open(file).convert("RGB")
+    except (OSError, SyntaxError, ValueError):  # Pillow raises a SyntaxError for a broken PNG file
         return None
 
 
-def cell_at(place, sheet, columns, count):
+def cell_at(place, size, columns, count):
     """Returns the number of the image at a place in a sheet; None beside the images.
 
     Args:
         place: pair of numbers, x and y in pixels.
-        sheet: array `(height, width, channels)`.
+        size: pair of integers, width and height of the sheet in pixels.
         columns: integer, of the sheet.
         count: integer, images in the sheet.
 
-    >>> cell_at((15, 5), np.zeros((20, 40, 1)), columns=4, count=7)
+    >>> cell_at((15, 5), (40, 20), columns=4, count=7)
     1
     """
-    side = sheet.shape[1] / columns
+    (x, y), (width, height) = place, size
     rows = -(-count // columns)
-    number = int(place[1] // (sheet.shape[0] / rows)) * columns + int(place[0] // side)
+    number = int(y * rows // height) * columns + int(x * columns // width)
     return number if 0 <= number < count else None
 
 
-def picture(images, columns=None):
-    """Returns images in [-1, 1] as a sheet in RGB."""
+def sheet_of(images, columns=None):
+    """Returns images in [-1, 1] as a sheet, uint8 RGB."""
     sheet = pictures.grid(images, columns)
     return np.repeat(sheet, 3, axis=2) if sheet.shape[2] == 1 else sheet
 
 
 def enlarged(image):
-    """Returns a uint8 image in RGB as a picture, enlarged if it is small."""
-    return picture(scale(image)[np.newaxis])
+    """Returns a uint8 image in RGB, enlarged if it is small."""
+    return sheet_of(scale(image)[np.newaxis])
