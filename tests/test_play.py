@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from PIL import Image
 
 from common.base.errors import InputError
 from common.base.pictures import save_png, unscale
+from common.cli.play import PORTS, refused, usable_port
 from common.cli.playground import FRAMES, MOST_DIRECTIONS, Playground, cell_at, read_picture, translators_of
 from common.saving import digest_of
 from common.scoring import linear_directions
@@ -232,12 +235,23 @@ def test_no_run_at_all(tmp_path):
     ("options", "words"),
     [
         (("--share-on", "everywhere"), "--share-on expects an address of this machine"),
-        (("--share-on", "192.0.2.1"), "of 192.0.2.1 can be used"),
+        (("--share-on", "192.0.2.1"), "an address of this machine, but 192.0.2.1 is none"),
+        (("--share-on", "192.0.2.1", "--port", 7990), "an address of this machine, but 192.0.2.1 is none"),
+        (("--share-on", "2001:db8::1"), "an address of this machine, but 2001:db8::1 is none"),
         (("--port", 0), "--port must be at least 1"),
     ],
 )
 def test_addresses_that_cannot_be_served(runs, options, words):
     assert is_one_sentence(call_recipe("dcgan", "play", *options, "--run-folder", runs / "dcgan"), words)
+
+
+def test_a_port_that_is_taken():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with pytest.raises(InputError, match="give another --port"):
+            usable_port("127.0.0.1", server.getsockname()[1])
+    assert usable_port("127.0.0.1") in PORTS
 
 
 def test_the_cell_at_a_place():
@@ -249,20 +263,32 @@ def test_the_cell_at_a_place():
 
 
 @contextlib.contextmanager
-def served(runs):
-    """Serves the page of the generator of dcgan that comes with the project; yields its address."""
-    environment = {**os.environ, "GAN_COOKBOOK_RUNS": str(runs), "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-P", "-m", "recipes.dcgan.train", "play", "--pretrained"]
+def served(runs, *options, stop=signal.SIGTERM):
+    """Serves the page of the generator of dcgan that comes with the project; yields its address.
+
+    Nothing that it has written elsewhere is left when a signal has stopped it.
+    """
+    (runs / "scratch").mkdir()
+    environment = {
+        **os.environ,
+        "GAN_COOKBOOK_RUNS": str(runs),
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(runs / "scratch"),
+    }
+    command = [sys.executable, "-P", "-m", "recipes.dcgan.train", "play", "--pretrained", *options]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         lines = []
         while not (lines and "until Ctrl-C" in lines[-1]):
             lines.append(process.stdout.readline())
             assert lines[-1], "".join(lines)
+        assert list((runs / "scratch").glob("gan_cookbook_play_*"))
         yield lines[-1].split(" at ")[1].split()[0]
     finally:
-        process.terminate()
-        process.wait(30)
+        process.send_signal(stop)
+        said, _ = process.communicate(timeout=30)
+    assert not list((runs / "scratch").iterdir()) and "Traceback" not in said, said
 
 
 @pytest.fixture(scope="module")
@@ -305,6 +331,18 @@ def page(browser, address):
     page.close()
 
 
+@pytest.mark.slow
+def test_the_page_on_an_address_of_ipv6_until_ctrl_c(browser, tmp_path):
+    if not socket.has_ipv6 or refused("::1", 0):
+        pytest.skip("this machine has no IPv6")
+    with served(tmp_path, "--share-on", "::1", stop=signal.SIGINT) as address:
+        assert address.startswith("http://[::1]:")
+        page = browser.new_page()
+        page.goto(address)
+        page.wait_for_selector("#samples img")
+        page.close()
+
+
 def source(page, place):
     return page.locator(f"{place} img").get_attribute("src")
 
@@ -341,7 +379,9 @@ def test_the_page_draws_and_a_sample_is_downloaded(page, tmp_path):
     with page.expect_download() as download:
         page.locator("#samples").get_by_label("Download").click()
     download.value.save_as(tmp_path / "samples.png")
-    assert np.asarray(Image.open(tmp_path / "samples.png")).std() > 10
+    picture = Image.open(tmp_path / "samples.png")
+    assert np.asarray(picture).std() > 10
+    assert json.loads(picture.text["Comment"])["recipe"] == "dcgan"
     assert is_as_wide_as_the_window(page)
 
 

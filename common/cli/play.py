@@ -4,11 +4,14 @@
 ./run_recipe.sh dcgan play --pretrained
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import ipaddress
 import os
+import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -52,39 +55,70 @@ def play_action(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} play", play_action.__doc__, {"play": PlayOptions}, arguments)
     playground = Playground(name, options.folder(name), options.where(), marks=not options.no_mark)
     address = options.share_on or "127.0.0.1"
-    port = options.port or free_port(address)
+    port = usable_port(address, options.port)
     if importlib.util.find_spec("gradio") is None:
         environment.ensure_on_demand("play", "Pages in the browser")
-    with tempfile.TemporaryDirectory(prefix="gan_cookbook_play_") as scratch:
+    with leaving_on_signals(), tempfile.TemporaryDirectory(prefix="gan_cookbook_play_") as scratch:
         # No statistics of use, no look for a newer version, no models of a hub: the page needs no network.
         os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=scratch)
         from common.cli import play_page  # it imports gradio, which may just have been installed
 
         page = play_page.build(playground, Path(scratch))
+        host = f"[{address}]" if ":" in address else address  # as in a URL
         try:
-            play_page.serve(page, address, port)
+            play_page.serve(page, host, port)
+            print(f"{shown(playground.folder)} at http://{host}:{port} until Ctrl-C", flush=True)
+            page.block_thread()
         except OSError as error:
-            raise InputError(
-                f"The page cannot be served on {address}:{port} ({error}); give another --port."
-            ) from error
-        print(f"{shown(playground.folder)} at http://{address}:{port} until Ctrl-C", flush=True)
-        page.block_thread()
+            raise InputError(f"The page cannot be served on {host}:{port} ({error}); give another --port.") from error
+        finally:
+            page.close(verbose=False)  # before its temporary files are removed
 
 
-def free_port(address):
-    """Returns the first port that is free.
+@contextlib.contextmanager
+def leaving_on_signals():
+    """Makes SIGTERM and SIGHUP, which end a program at once, leave what it is in, so that no temporary files stay."""
+
+    def leave(number, frame):
+        sys.exit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # as SIGHUP is under nohup
+            signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def usable_port(address, port=None):
+    """Returns a port of an address on which a page can be served: the given one, or the first that is free.
 
     Raises:
-        InputError: if there is none, or the address is not one of this machine.
+        InputError: if the address is not one of this machine, or there is no such port.
     """
-    for port in PORTS:
+    if reason := refused(address, 0):
+        raise InputError(
+            f"--share-on expects an address of this machine, but {address} is none ({reason}); hostname -I prints them."
+        )
+    if port is None:
+        for port in PORTS:
+            if not (reason := refused(address, port)):
+                return port
+        raise InputError(f"No port from {PORTS[0]} to {PORTS[-1]} of {address} can be used ({reason}); give --port.")
+    if reason := refused(address, port):
+        raise InputError(f"Port {port} of {address} cannot be used ({reason}); give another --port.")
+    return port
+
+
+def refused(address, port):
+    """Returns why a port of an address cannot be used, 0 for any port; None if it can."""
+    try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                reason = error
-                continue
-            return port
-    raise InputError(
-        f"No port from {PORTS[0]} to {PORTS[-1]} of {address} can be used ({reason.strerror}); give --port."
-    )
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server before may have just ended
+            probe.bind((address, port))
+    except OSError as error:
+        return error.strerror
+    return None
