@@ -70,6 +70,10 @@ def test_samples_are_those_of_the_action_sample(runs, tmp_path, name):
     wanted = [np.asarray(Image.open(file)) for file in sorted((tmp_path / "out").iterdir())]
     drawn = unscale(playground.draw(playground.samples(5, 7)))[..., 0]
     assert np.abs(drawn.astype(int) - wanted).max() <= 1
+    if name == "cgan":  # a sample is the same one among those of its class
+        last = playground.samples(5, 7, playground.class_names[2])[6:]
+        assert last[0].name == playground.samples(5, 7)[6].name == "seed 5, no. 6, pullover"
+        assert np.array_equal(unscale(playground.draw(last))[0, ..., 0], drawn[6])
 
 
 def test_samples_of_one_class_and_truncated_ones(runs):
@@ -347,6 +351,11 @@ def source(page, place):
     return page.locator(f"{place} img").get_attribute("src")
 
 
+def content(page, place):
+    """Returns the part of the address of a picture that is the same for the same picture."""
+    return source(page, place).rsplit("/", 1)[0]
+
+
 def changed(page, place, act, seconds=60):
     """Returns whether another picture is shown at a place after an act."""
     before = source(page, place)
@@ -396,6 +405,15 @@ def test_the_page_walks_between_chosen_samples(page):
     page.get_by_role("button", name="Animate").click()
     page.wait_for_selector("#film img", timeout=60_000)
     assert ".gif" in source(page, "#film")
+    # With another sample the film is of others, and the place is where the slider is.
+    page.get_by_role("tab", name="Samples").click()
+    assert changed(page, "#chosen", lambda: click(page, 0.5, 0.5))
+    page.get_by_role("tab", name="Walk").click()
+    page.wait_for_selector("#film img", state="detached")
+    halfway = content(page, "#place")
+    assert changed(page, "#place", lambda: slider.fill("0.2")) and content(page, "#place") != halfway
+    assert changed(page, "#place", lambda: slider.fill("0.5")) and content(page, "#place") == halfway
+    assert page.locator("#names textarea, #names input").input_value().count("seed 0, no. ") == 3
     assert is_as_wide_as_the_window(page)
 
 
@@ -405,10 +423,10 @@ def test_the_page_moves_a_sample_along_a_direction(page):
     page.get_by_role("tab", name="Directions").click()
     page.wait_for_selector("#after img")
     slider = page.locator("#directions input[type=range]").first
-    before = source(page, "#after")
+    before = content(page, "#after")
     assert changed(page, "#after", lambda: slider.fill("2"))
     assert changed(page, "#after", lambda: page.get_by_role("button", name="Reset", exact=True).click())
-    assert source(page, "#after").rsplit("/", 1)[0] == before.rsplit("/", 1)[0]  # the same picture as before
+    assert content(page, "#after") == before
     assert is_as_wide_as_the_window(page)
 
 
