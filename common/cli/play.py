@@ -67,10 +67,11 @@ def play_action(name, arguments):
         host = f"[{address}]" if ":" in address else address  # as in a URL
         try:
             play_page.serve(page, host, port)
-            print(f"{shown(playground.folder)} at http://{host}:{port} until Ctrl-C", flush=True)
-            page.block_thread()
         except OSError as error:
             raise InputError(f"The page cannot be served on {host}:{port} ({error}); give another --port.") from error
+        try:
+            print(f"{shown(playground.folder)} at http://{host}:{port} until Ctrl-C", flush=True)
+            page.block_thread()
         finally:
             page.close(verbose=False)  # before its temporary files are removed
 

@@ -102,8 +102,8 @@ def chosen_strip(playground, chosen):
         names = gr.Textbox(show_label=False, container=False, interactive=False, elem_id="names")
         of_class = " --class CLASS" if playground.class_names else ""
         gr.Markdown(
-            "No. 3 of a seed is the file `00003.png` of "
-            f"`{playground.command('sample')} --seed SEED{of_class} --count 4 --out FOLDER`."
+            "The file `00003.png` is no. 3 of a seed after "
+            f"`{playground.command('sample')} --seed SEED{of_class} --count 4 --out FOLDER`"
         )
         forget = gr.Button("Forget them", size="sm")
 
@@ -247,7 +247,7 @@ def upload_tab(playground, chosen):
     file = gr.UploadButton("Upload an image", variant="primary", elem_id="upload")
     text = gr.Markdown()
     with gr.Row():
-        given, answer = shown_image("the image"), shown_image("the generator's version", elem_id="answer")
+        given, answer = shown_image("the image"), shown_image("generated", elem_id="answer")
 
     @answering
     def invert(file, chosen):
