@@ -7,6 +7,7 @@
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -81,8 +82,9 @@ def directions_action(name, arguments):
     for attribute in options.of:
         attributes.column(attribute)  # before samples are drawn
     if options.remove:
-        stored = linear_directions.load(folder, space.generator, name)
-        first, second = (linear_directions.chosen(stored, each, name) for each in options.remove)
+        stored = linear_directions.load(folder, space.generator, name, options.where())
+        chosen = functools.partial(linear_directions.chosen, stored, recipe=name, where=options.where())
+        first, second = map(chosen, options.remove)
         added = [without(first, second)]
     else:
         stored = stored_or_none(folder, space, name)

@@ -59,9 +59,10 @@ def invert_action(name, arguments):
     folder = options.folder(name)
     space = open_space(name, folder)
     (out,) = options.outputs(folder / "invert.png")
-    direction = options.along and linear_directions.chosen(
-        linear_directions.load(folder, space.generator, name), options.along, name
-    )
+    direction = None
+    if options.along:
+        stored = linear_directions.load(folder, space.generator, name, options.where())
+        direction = linear_directions.chosen(stored, options.along, name, options.where())
     data = image_options(folder).each_once()
     targets = given_images(options, space, data.fit) if options.input else held_out(data, options)
     training = training_images(space, data, options)

@@ -99,10 +99,10 @@ class Playground:
     def _read_directions(self):
         """Reads the directions, first those that were looked for, the steadiest of them first."""
         try:
-            found = linear_directions.load(self.folder, self.space.generator, self.name)
+            found = linear_directions.load(self.folder, self.space.generator, self.name, self.where)
         except InputError as error:
             found = {}
-            self.remarks.append(f"{error}{self.where}")  # it ends with a command
+            self.remarks.append(str(error))
         order = sorted(found.values(), key=lambda each: (each.accuracy is None, -(each.rank_correlation or 0)))
         self.directions = {each.name: each for each in order[:MOST_DIRECTIONS]}
         if not found:

@@ -161,8 +161,14 @@ def store(folder, generator, directions):
         part.write_text(json.dumps({"generator": digest_of(generator), "directions": rows}, indent=1) + "\n", "utf-8")
 
 
-def load(folder, generator, recipe):
+def load(folder, generator, recipe, where=""):
     """Returns the stored directions of a run, a dictionary from names to `Direction`; empty if there are none.
+
+    Args:
+        folder: path of the run.
+        generator: `keras.Model`, that of the run.
+        recipe: string, whose command an error suggests.
+        where: string, the options by which that command means this run, such as " --pretrained".
 
     Raises:
         InputError: if the file is damaged, or belongs to another generator.
@@ -170,7 +176,7 @@ def load(folder, generator, recipe):
     path = Path(folder) / FILE
     if not path.exists():
         return {}
-    again = f"find them again: ./run_recipe.sh {recipe} directions"
+    again = f"find them again: ./run_recipe.sh {recipe} directions{where}"
     try:
         stored = json.loads(path.read_text("utf-8"))
         rows = [{**row, "vector": np.array(row["vector"], "float32")} for row in stored["directions"]]
@@ -189,10 +195,10 @@ def load(folder, generator, recipe):
     return found
 
 
-def chosen(directions, name, recipe):
+def chosen(directions, name, recipe, where=""):
     """Returns the direction of a name, or raises an `InputError` that lists those that there are."""
     if not directions:
-        raise InputError(f"This run has no directions yet; find some first: ./run_recipe.sh {recipe} directions")
+        raise InputError(f"This run has no directions yet; find some first: ./run_recipe.sh {recipe} directions{where}")
     if name not in directions:
         raise InputError(f"There is no direction {name!r}; there are {', '.join(directions)}.")
     return directions[name]
