@@ -24,7 +24,7 @@ from common.scoring.linear_directions import Direction
 from common.training.run import as_json
 from common.training.trained_run import load_generator, store_networks
 from data_prep import decode
-from tests.conftest import PROJECT, call_recipe, is_one_sentence
+from tests.conftest import PROJECT, call_recipe, heeding_ctrl_c, is_one_sentence
 from tests.files import picture as drawn_picture
 from tests.files import write
 from tests.tiny_recipes import TINY, build
@@ -281,7 +281,9 @@ def served(runs, *options, stop=signal.SIGTERM):
         "TMPDIR": str(runs / "scratch"),
     }
     command = [sys.executable, "-P", "-m", "recipes.dcgan.train", "play", "--pretrained", *options]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with heeding_ctrl_c():
+        process = subprocess.Popen(command, env=environment, text=True, **pipes)
     try:
         lines = []
         while not (lines and "until Ctrl-C" in lines[-1]):

@@ -55,7 +55,7 @@ def play_action(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} play", play_action.__doc__, {"play": PlayOptions}, arguments)
     playground = Playground(name, options.folder(name), options.where(), marks=not options.no_mark)
     address = options.share_on or "127.0.0.1"
-    port = usable_port(address, options.port)
+    usable_port(address, options.port)  # before seconds of loading
     if importlib.util.find_spec("gradio") is None:
         environment.ensure_on_demand("play", "Pages in the browser")
     with leaving_on_signals(), tempfile.TemporaryDirectory(prefix="gan_cookbook_play_") as scratch:
@@ -64,16 +64,30 @@ def play_action(name, arguments):
         from common.cli import play_page  # it imports gradio, which may just have been installed
 
         page = play_page.build(playground, Path(scratch))
-        host = f"[{address}]" if ":" in address else address  # as in a URL
+        place = served(page, play_page.serve, address, options.port)
         try:
-            play_page.serve(page, host, port)
-        except OSError as error:
-            raise InputError(f"The page cannot be served on {host}:{port} ({error}); give another --port.") from error
-        try:
-            print(f"{shown(playground.folder)} at http://{host}:{port} until Ctrl-C", flush=True)
+            print(f"{shown(playground.folder)} at http://{place} until Ctrl-C", flush=True)
             page.block_thread()
         finally:
             page.close(verbose=False)  # before its temporary files are removed
+
+
+def served(page, serve, address, port, tries=3):
+    """Serves a page; returns where, as in a URL. Another page that starts at this moment may take a port first.
+
+    Raises:
+        InputError: if it cannot be served.
+    """
+    host = f"[{address}]" if ":" in address else address
+    for left in reversed(range(tries)):
+        found = usable_port(address, port)
+        try:
+            serve(page, host, found)
+        except OSError as error:
+            if port or not left:
+                raise InputError(f"The page cannot be served on {host}:{found} ({error}); give a --port.") from error
+        else:
+            return f"{host}:{found}"
 
 
 @contextlib.contextmanager
