@@ -293,7 +293,11 @@ def served(runs, *options, stop=signal.SIGTERM):
         yield lines[-1].split(" at ")[1].split()[0]
     finally:
         process.send_signal(stop)
-        said, _ = process.communicate(timeout=30)
+        try:
+            said, _ = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     assert not list((runs / "scratch").iterdir()) and "Traceback" not in said, said
 
 
