@@ -60,8 +60,9 @@ class LatentSpace:
         if self.class_count and classes is None:
             classes = in_turn(len(vectors), self.class_count)
         parts = [slice(start, start + AT_ONCE) for start in range(0, len(vectors), AT_ONCE)]
-        drawn = [self.images(vectors[part], None if classes is None else classes[part]) for part in parts]
-        return np.concatenate([unscale(images) for images in drawn]) if len(parts) > 1 else unscale(drawn[0])
+        of_part = [None if classes is None else classes[part] for part in parts]
+        pairs = zip(parts, of_part, strict=True)
+        return np.concatenate([unscale(self.images(vectors[part], labels)) for part, labels in pairs])
 
     def images(self, vectors, classes=None):
         """Returns the images of latent vectors, `(count, height, width, channels)` in [-1, 1].

@@ -15,7 +15,7 @@ from common import backend
 from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
-from common.base.files import refuse_existing, writing_to
+from common.base.files import creating, refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Seed
@@ -88,8 +88,7 @@ def translate_file(generator, path, out, function, mark):
         print(f"Skipped {shown(path)}: it {error}.")
         return None
     translated = function(generator, image)
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         pictures.save_png(out, translated, mark)
     return pictures.as_high(image), pictures.as_high(translated)  # small, since the sheet keeps a dozen
 

@@ -11,16 +11,16 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse, refuse_ignored
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
 from common.base.files import creating
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
-from common.cli.run_choice import PictureChoice
+from common.cli.run_choice import PictureChoice, opened
 from common.latent_space import arithmetic
 from common.scoring.evaluator import extractor_of
 from common.scoring.extractors import ExtractorName
-from common.training.trained_run import image_options, open_space
+from common.training.trained_run import image_options
 from data_prep import images
 
 DIGITS = 6  # of the number of a sample
@@ -62,10 +62,7 @@ class ArithmeticOptions(PictureChoice):
 
 def arithmetic_action(name, arguments):
     """Draws the image of A - B + C, where each stands for the mean latents of some samples."""
-    command = f"./run_recipe.sh {name} arithmetic"
-    (options,) = parse(command, arithmetic_action.__doc__, {"arithmetic": ArithmeticOptions}, arguments)
-    folder = options.folder(name)
-    space = open_space(name, folder)
+    options, folder, space = opened(name, "arithmetic", arithmetic_action.__doc__, ArithmeticOptions, arguments)
     if space.class_count:
         raise InputError("The class is an input of this generator, not in its latents; use walk --from A --to B.")
     (out,) = options.outputs(folder / "arithmetic.png")

@@ -15,12 +15,12 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse, refuse_ignored
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError, printable
 from common.base.files import creating
 from common.base.paths import shown
 from common.base.ranges import Range, Seed
-from common.cli.run_choice import PictureChoice
+from common.cli.run_choice import PictureChoice, opened
 from common.latent_space import first_kernel, orthogonal, principal_directions, sefa, unit
 from common.latents import in_turn
 from common.sampling import draw_samples
@@ -30,7 +30,7 @@ from common.scoring.evaluator import extractor_of
 from common.scoring.extractors import ExtractorName
 from common.scoring.label_table import read_labels
 from common.scoring.linear_directions import MONOTONE, SHIFTS, Direction, Measurement
-from common.training.trained_run import image_options, open_space
+from common.training.trained_run import image_options
 
 RANDOM = 5  # random directions that the others are compared with
 UNSUPERVISED = ("SeFa", "GANSpace", "chance")  # are named after what they change, so that they do change it says little
@@ -72,13 +72,9 @@ class DirectionsOptions(PictureChoice):
 
 def directions_action(name, arguments):
     """Finds directions in latent space, measures what they change, and stores them with the run."""
-    command = f"./run_recipe.sh {name} directions"
-    (options,) = parse(command, directions_action.__doc__, {"directions": DirectionsOptions}, arguments)
-    folder = options.folder(name)
-    space = open_space(name, folder)
+    options, folder, space = opened(name, "directions", directions_action.__doc__, DirectionsOptions, arguments)
     (out,) = options.outputs(folder / "directions.png")
-    data = image_options(folder)
-    attributes = Attributes(extractor_of(data, options.extractor), space.generator.output_shape[-1])
+    attributes = Attributes(extractor_of(image_options(folder), options.extractor), space.generator.output_shape[-1])
     for attribute in options.of:
         attributes.column(attribute)  # before samples are drawn
     if options.remove:
@@ -87,7 +83,7 @@ def directions_action(name, arguments):
         first, second = map(chosen, options.remove)
         added = [without(first, second)]
     else:
-        stored = stored_or_none(folder, space, name)
+        stored = stored_or_none(folder, space, name, options.where())
         added = [*labelled(space, options)] if options.csv else [*probed(space, attributes, options)]
         added += unsupervised(space, options)
     if not added:
@@ -102,10 +98,10 @@ def directions_action(name, arguments):
     print(f"Stored in {shown(folder / linear_directions.FILE)}; a row of {shown(out)} for each, from -3 to 3.")
 
 
-def stored_or_none(folder, space, recipe):
+def stored_or_none(folder, space, recipe, where):
     """Returns the stored directions; none of them if they belong to another generator, such as one trained less."""
     try:
-        return linear_directions.load(folder, space.generator, recipe)
+        return linear_directions.load(folder, space.generator, recipe, where)
     except InputError as error:
         print(f"Replaced: {error}")
         return {}

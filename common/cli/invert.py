@@ -12,19 +12,19 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse, refuse_ignored, refuse_missing
+from common.base.arguments import refuse_ignored, refuse_missing
 from common.base.errors import InputError
 from common.base.files import creating
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Count, Range, Seed
-from common.cli.run_choice import PictureChoice
+from common.cli.run_choice import PictureChoice, opened
 from common.sampling import draw_samples
 from common.scoring import inversion, linear_directions
 from common.scoring.metrics import target_scores
 from common.scoring.nearest import nearest
 from common.training.generator_check import described, other_generator
-from common.training.trained_run import image_options, open_space
+from common.training.trained_run import image_options
 from data_prep import decode, folders, images
 
 SHOWN = 16  # images in the sheet
@@ -55,9 +55,7 @@ class InvertOptions(PictureChoice):
 
 def invert_action(name, arguments):
     """Finds the latents of images, draws what the generator makes of them, and measures how like the images that is."""
-    (options,) = parse(f"./run_recipe.sh {name} invert", invert_action.__doc__, {"invert": InvertOptions}, arguments)
-    folder = options.folder(name)
-    space = open_space(name, folder)
+    options, folder, space = opened(name, "invert", invert_action.__doc__, InvertOptions, arguments)
     (out,) = options.outputs(folder / "invert.png")
     direction = None
     if options.along:

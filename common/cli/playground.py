@@ -19,7 +19,7 @@ from common.scoring.evaluator import PRINTED, Scores
 from common.scoring.metrics import target_scores
 from common.training.callbacks import read_log
 from common.training.generator_check import are_one_image, shapes_of
-from common.training.trained_run import grids_of, load_generator, open_space, options_of, read_config
+from common.training.trained_run import grids_of, image_options, load_generator, open_space
 from data_prep import decode, images
 
 COLUMNS = 8  # of the sheet of samples
@@ -44,7 +44,7 @@ class Playground:
     Args:
         name: string, the recipe.
         folder: path of the run.
-        where: string, the options by which other actions are told of this run, as `RunChoice.where` returns them.
+        where: string, the options by which other commands mean this run, as `RunChoice.where` returns them.
         marks: bool, whether pictures say that a generative network made them.
 
     Attributes:
@@ -87,7 +87,7 @@ class Playground:
         """Reads what the run knows of its training images: how they were fitted, and the names of their classes."""
         numbers = tuple(map(str, range(self.space.class_count)))
         try:
-            data = options_of(read_config(self.folder / "config.json"), images.ImageOptions)
+            data = image_options(self.folder)
             self._fit = data.fit
             self.class_names = images.class_names(data) if numbers else ()
             if len(self.class_names) != len(numbers):

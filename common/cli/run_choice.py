@@ -1,4 +1,4 @@
-"""The options of an action that say whose generator it uses, and where it writes a picture."""
+"""The options of an action that say whose generator it uses, and where it writes a picture; how such actions begin."""
 
 import dataclasses
 import shlex
@@ -7,11 +7,13 @@ from typing import Annotated
 
 import tyro
 
+from common.base.arguments import parse
 from common.base.errors import InputError, printable
 from common.base.files import refuse_existing
 from common.base.paths import run_folder
 from common.cli.mark_choice import MarkChoice
 from common.training import pretrained
+from common.training.trained_run import open_space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,3 +69,18 @@ class PictureChoice(MarkChoice, RunChoice):
         if not self.overwrite:
             refuse_existing([self.out])
         return [self.out]
+
+
+def opened(name, action, description, options_class, arguments):
+    """Returns the options of an action on latent space, the folder of the run that they mean, and its `LatentSpace`.
+
+    Args:
+        name: string, the recipe.
+        action: string.
+        description: string, for `--help`.
+        options_class: subclass of `RunChoice`.
+        arguments: list of strings, of the command line.
+    """
+    (options,) = parse(f"./run_recipe.sh {name} {action}", description, {action: options_class}, arguments)
+    folder = options.folder(name)
+    return options, folder, open_space(name, folder)

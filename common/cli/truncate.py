@@ -7,17 +7,14 @@ import dataclasses
 from typing import Annotated
 
 from common.base import pictures
-from common.base.arguments import parse
 from common.base.files import creating, refuse_existing
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
-from common.cli.run_choice import PictureChoice
+from common.cli.run_choice import PictureChoice, opened
 from common.latent_space import truncated
 from common.scoring.evaluator import FEWEST, evaluator_of
 from common.scoring.extractors import ExtractorName
-from common.training.trained_run import image_options, open_space, weights_of
-
-COLUMNS = ("frechet", "precision", "recall")
+from common.training.trained_run import image_options, weights_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +32,12 @@ class TruncateOptions(PictureChoice):
 
 def truncate_action(name, arguments):
     """Draws and scores samples whose latents are moved towards the mean latent."""
-    command = f"./run_recipe.sh {name} truncate"
-    (options,) = parse(command, truncate_action.__doc__, {"truncate": TruncateOptions}, arguments)
-    folder = options.folder(name)
-    space = open_space(name, folder)
+    options, folder, space = opened(name, "truncate", truncate_action.__doc__, TruncateOptions, arguments)
     (out,) = options.outputs(folder / "truncate.png")
     curve = out.with_name(f"{out.stem}_curve.png")
     if options.out and not options.overwrite:
         refuse_existing([curve])
-    data = image_options(folder)
-    evaluator = evaluator_of(data, options.extractor, seed=options.seed)
+    evaluator = evaluator_of(image_options(folder), options.extractor, seed=options.seed)
     weights = weights_of(folder)
     scores = {share: scores_of(space, evaluator, share, options, weights) for share in options.shares}
     vectors = space.vectors(options.count, options.seed)

@@ -13,14 +13,14 @@ import numpy as np
 import tyro
 
 from common.base import pictures
-from common.base.arguments import parse, refuse_ignored
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
 from common.base.files import creating
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
-from common.cli.run_choice import PictureChoice
+from common.cli.run_choice import PictureChoice, opened
 from common.latent_space import lerp, path, slerp
-from common.training.trained_run import class_names_of, open_space
+from common.training.trained_run import class_names_of
 from data_prep.images import class_number
 
 SUFFIXES = (".png", ".gif", ".mp4")
@@ -69,9 +69,7 @@ class WalkOptions(PictureChoice):
 
 def walk_action(name, arguments):
     """Draws images along a path through latent space, or from one class to another."""
-    (options,) = parse(f"./run_recipe.sh {name} walk", walk_action.__doc__, {"walk": WalkOptions}, arguments)
-    folder = options.folder(name)
-    space = open_space(name, folder)
+    options, folder, space = opened(name, "walk", walk_action.__doc__, WalkOptions, arguments)
     outs = options.outputs(folder / "walk.png", folder / "walk.gif", suffixes=SUFFIXES)
     walks = between_places(space, options) if options.start is None else between_classes(space, folder, options)
     for out in outs:

@@ -13,7 +13,7 @@ from common.base.errors import InputError
 from common.base.files import whole
 from common.base.paths import shown
 from common.latent_space import unit
-from common.scoring.extractors import digest_of
+from common.saving import digest_of
 
 FILE = "directions.json"  # in the folder of a run
 HELD_OUT = 0.2  # of the samples, on which the accuracy of a probe is measured
@@ -90,11 +90,16 @@ class Measurement:
     def __init__(self, space, attributes, count=64, seed=1):
         self.space, self.attributes = space, attributes
         self.vectors = space.vectors(count, seed)
-        self.start, features = attributes(space.pixels(self.vectors))
-        self.features = features
-        others = features[np.random.default_rng(seed).permutation(count)]
-        self.typical = max(np.linalg.norm(features - others, axis=1).mean(), 1e-9)
+        self.start, self.features = attributes(space.pixels(self.vectors))
+        others = self.features[np.random.default_rng(seed).permutation(count)]
+        self.typical = max(np.linalg.norm(self.features - others, axis=1).mean(), 1e-9)
         self.deviations = np.maximum(self.start.std(axis=0), 1e-9)
+
+    def _moved(self, direction, by):
+        """Returns attributes and features of the samples after a shift; without one they are known."""
+        if not by:
+            return self.start, self.features
+        return self.attributes(self.space.pixels(self.vectors + by * direction.vector))
 
     def __call__(self, direction):
         """Returns a `Direction` with what was measured.
@@ -103,7 +108,7 @@ class Measurement:
         samples, and is measured in the other half: on the samples that chose it, the best of many looks good by chance.
         If it has no attribute at all, its sign becomes that with which the attribute grows.
         """
-        moved = [self.attributes(self.space.pixels(self.vectors + by * direction.vector)) for by in SHIFTS]
+        moved = [self._moved(direction, by) for by in SHIFTS]
         values = np.stack([found for found, _ in moved], axis=1)  # samples, shifts, attributes
         attribute, sign = direction.attribute, 1
         if attribute not in self.attributes.names:

@@ -10,7 +10,7 @@ import tyro
 from common.base import pictures
 from common.base.arguments import parse, refuse_ignored
 from common.base.errors import InputError
-from common.base.files import refuse_existing, writing_to
+from common.base.files import creating, refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli import apply
@@ -165,8 +165,7 @@ def interpolate(name, arguments):
 
 def save_views(out, views, columns, mark):
     """Writes views `(count, height, width, 1)` in [-1, 1] as a grid with a `Mark`, or as an animation."""
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         if out.suffix.lower() == ".gif":
             pictures.save_gif(out, [pictures.grid(view[np.newaxis]) for view in views])
         else:

@@ -9,9 +9,9 @@ from common.base.paths import shown
 from common.base.pictures import scale, side_by_side
 from common.cli.evaluate import report_scores
 from common.cli.run_choice import RunChoice
+from common.saving import digest_of
 from common.scoring import metrics
 from common.scoring.evaluator import FEWEST, Protocol, Scores
-from common.scoring.extractors import digest_of
 from common.training.trained_run import options_of, read_config
 from data_prep import decode, render
 

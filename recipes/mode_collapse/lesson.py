@@ -16,7 +16,7 @@ from PIL import Image
 from common.base import pictures
 from common.base.arguments import parse
 from common.base.errors import InputError
-from common.base.files import refuse_existing, whole, writing_to
+from common.base.files import creating, refuse_existing, whole
 from common.base.paths import run_folder, shown
 from common.base.ranges import Count, Seed
 from common.cli.run_choice import RunChoice
@@ -64,8 +64,7 @@ def sample(name, arguments):
     points = draw(folder, generator, options.count, options.seed)
     if options.out and not options.overwrite:
         refuse_existing([out])
-    with writing_to(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with creating(out):
         if out.suffix == ".csv":
             with whole(out) as part:
                 np.savetxt(part, points, "%.6f", ",", header="x,y", comments="")
