@@ -459,3 +459,15 @@ def test_the_page_shows_a_training(page):
     page.wait_for_selector("#grid img")
     assert changed(page, "#grid", lambda: page.locator("#epoch input[type=range]").fill("1"))
     assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+@pytest.mark.parametrize("width", [280, 390, 1280])
+def test_the_page_shows_every_tab(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_style_tag(content="* {letter-spacing: 1px}")  # another machine's font
+    for name in ("Walk", "Directions", "Upload", "Training", "Samples"):
+        page.get_by_role("tab", name=name).click(timeout=10_000)
+        assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
+    assert is_as_wide_as_the_window(page)

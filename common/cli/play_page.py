@@ -19,9 +19,6 @@ CSS = """
 .pixels img {image-rendering: pixelated; width: 100%; max-height: 75vh; object-fit: contain}
 .gradio-container {max-width: 1100px !important; margin: auto}
 footer {display: none !important}
-@media (max-width: 640px) {
-  .tab-container button, .tab-wrapper button {padding: 0 5px !important; font-size: 13px !important}
-}
 """
 FONTS = ["system-ui", "sans-serif"]  # of the machine, not of the network
 
@@ -67,21 +64,22 @@ def build(playground, scratch):
     ) as page:
         gr.Markdown(f"## {playground.name}\n{'  '.join(playground.remarks)}")
         chosen = gr.State([])
-        if playground.space:
-            with gr.Tab("Samples"):
-                samples_tab(page, playground, chosen)
-            with gr.Tab("Walk"):
-                walk_tab(playground, chosen, scratch)
-            with gr.Tab("Directions"):
-                directions_tab(page, playground, chosen)
-            with gr.Tab("Upload"):
-                upload_tab(playground, chosen)
-        elif playground.translators:
-            with gr.Tab("Upload"):
-                translate_tab(playground)
-        if playground.has_training:
-            with gr.Tab("Training"):
-                training_tab(page, playground)
+        with gr.Tabs(overflow_behavior="wrap"):  # a phone shows all of them, too
+            if playground.space:
+                with gr.Tab("Samples"):
+                    samples_tab(page, playground, chosen)
+                with gr.Tab("Walk"):
+                    walk_tab(playground, chosen, scratch)
+                with gr.Tab("Directions"):
+                    directions_tab(page, playground, chosen)
+                with gr.Tab("Upload"):
+                    upload_tab(playground, chosen)
+            elif playground.translators:
+                with gr.Tab("Upload"):
+                    translate_tab(playground)
+            if playground.has_training:
+                with gr.Tab("Training"):
+                    training_tab(page, playground)
         if playground.space:
             chosen_strip(playground, chosen)
     return page
