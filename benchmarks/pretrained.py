@@ -1,6 +1,6 @@
 """Trains the generators that come with the project at the defaults of their recipes, and puts them into pretrained/.
 
-    .venv/bin/python -m benchmarks.pretrained [dcgan cgan]
+    .venv/bin/python -m benchmarks.pretrained [dcgan cgan r3gan]
 
 Of each: the generator, its directions in latent space, its scores and its model card. Runs are kept in
 runs/pretrained: finished ones are not trained again, interrupted ones continue.
@@ -19,7 +19,7 @@ from common.scoring.linear_directions import FILE
 from common.training import pretrained
 from common.training.trained_run import grids_of
 
-RECIPES = ("dcgan", "cgan")
+RECIPES = ("dcgan", "cgan", "r3gan")
 KEPT = ("generator.keras", "generator.json", "config.json", "scores.json", FILE)
 MOST_BYTES = 3_000_000  # of a generator in the repository
 

@@ -16,7 +16,7 @@ NAMES = pretrained.names()
 
 
 def test_there_are_some():
-    assert {"dcgan", "cgan"} <= set(NAMES)
+    assert {"dcgan", "cgan", "r3gan"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
