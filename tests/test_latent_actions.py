@@ -76,7 +76,7 @@ def size_of(path):
 def test_a_walk_is_a_sheet_and_an_animation(run, name):
     folder = run(name)
     answer = call(name, "walk", folder, "--steps", 3, "--places", 3, "--count", 2)
-    assert "2 walks of 7 images in" in answer.stdout
+    assert "Walks: 2, images of each: 7, in" in answer.stdout
     (width, height), _ = size_of(folder / "walk.png")
     assert width / height == 7 / 2
     assert size_of(folder / "walk.gif")[1] == 7
@@ -213,7 +213,7 @@ def test_directions_of_own_labels(run, tmp_path):
 
 def test_a_direction_without_another(with_directions, tmp_path):
     folder = shutil.copytree(with_directions, tmp_path / "run")
-    answer = call("dcgan", "directions", folder, "--remove", "brightness", "contrast", *GARMENTS)  # the others stay
+    answer = call("dcgan", "directions", folder, "--orthogonal", "brightness", "contrast", *GARMENTS)  # the others stay
     assert answer.stdout.count("| brightness without contrast |") == 1
     stored = directions_in(folder)
     assert list(stored) == ["brightness", "contrast", "brightness without contrast"]
@@ -227,7 +227,7 @@ def test_directions_of_another_generator(with_directions, tmp_path):
     generator = load_generator(folder / "generator.keras", "dcgan")
     generator.weights[0].assign(1.01 * generator.weights[0])
     generator.save(folder / "generator.keras")
-    answer = call_recipe("dcgan", "directions", "--remove", "brightness", "contrast", "--run-folder", folder, *GARMENTS)
+    answer = call_recipe("dcgan", "directions", "--orthogonal", "brightness", "contrast", "--run-folder", folder, *GARMENTS)
     assert is_one_sentence(answer, "are those of another generator")
     answer = call_recipe("dcgan", "invert", "--along", "brightness", "--run-folder", folder)
     assert is_one_sentence(answer, "find them again: ./run_recipe.sh dcgan directions")
@@ -246,7 +246,7 @@ def quick(monkeypatch):
 def test_held_out_images_are_inverted(run, name, quick):
     folder = run(name)
     answer = call(name, "invert", folder, *quick)
-    for words in ("| inverted | 0.", "| nearest training image | 0.", "3 images; the first 3 of them in"):
+    for words in ("| inverted | 0.", "| nearest training image | 0.", "Images: 3, of which 3 are shown in"):
         assert words in answer.stdout, words
     assert "The data has no test part: the network was trained on these images." in answer.stdout
     assert (folder / "invert.png").exists()
@@ -259,12 +259,12 @@ def test_own_images_are_inverted_and_moved(with_directions, tmp_path, quick):
     options = ("--input", tmp_path / "in", *quick[:-2], "--along", "contrast", "--shift", 2)
     (tmp_path / "new").mkdir()
     answer = call("dcgan", "invert", with_directions, *options, "--out", tmp_path / "new" / "out.png")
-    assert "2 images; the first 2 of them in" in answer.stdout
+    assert "Images: 2, of which 2 are shown in" in answer.stdout
     assert "Skipped" in answer.stdout
     assert "zero.jpg: it has zero bytes" in answer.stdout
     assert "no test part" not in answer.stdout
     one = call("dcgan", "invert", with_directions, "--input", tmp_path / "in" / "0.png", *quick)
-    assert "1 images; the first 1 of them in" in one.stdout
+    assert "Images: 1, of which 1 are shown in" in one.stdout
 
 
 @pytest.mark.slow
@@ -411,9 +411,9 @@ def test_without_such_a_generator(shipped, runs):
         ("dcgan directions --csv same.csv --extractor garments", "same.csv gives no direction: it is equal in all"),
         ("dcgan directions --csv few.csv --of width", "--of has no effect with --csv"),
         ("dcgan directions --of width --unsupervised 3", "--unsupervised has no effect with --csv or --of"),
-        ("dcgan directions --remove width", "--remove expects two directions"),
-        ("dcgan directions --remove width height --extractor garments", "This run has no directions yet"),
-        ("dcgan directions --remove width height --of width", "--of has no effect with --remove"),
+        ("dcgan directions --orthogonal width", "--orthogonal expects two directions"),
+        ("dcgan directions --orthogonal width height --extractor garments", "This run has no directions yet"),
+        ("dcgan directions --orthogonal width height --of width", "--of has no effect with --orthogonal"),
         ("dcgan invert --along width", "This run has no directions yet; find some first"),
         ("dcgan invert --shift 3", "--shift has no effect without --along"),
         ("dcgan invert --input nowhere", "--input expects images, but nowhere does not exist"),
@@ -438,7 +438,7 @@ def test_what_is_refused_in_one_sentence(runs, tmp_path, command, words):
 
 
 def test_unknown_directions_are_refused(with_directions):
-    for command in (("invert", "--along", "depth"), ("directions", "--remove", "contrast", "depth", *GARMENTS)):
+    for command in (("invert", "--along", "depth"), ("directions", "--orthogonal", "contrast", "depth", *GARMENTS)):
         answer = call_recipe("dcgan", *command, "--run-folder", with_directions)
         assert is_one_sentence(answer, "There is no direction 'depth'; there are brightness, contrast.")
 

@@ -3,7 +3,7 @@
 ./run_recipe.sh dcgan directions
 ./run_recipe.sh dcgan directions --of width sneaker
 ./run_recipe.sh dcgan directions --csv labels.csv          (columns sample and label, of sample --seed 0)
-./run_recipe.sh dcgan directions --remove brightness width
+./run_recipe.sh dcgan directions --orthogonal brightness width
 """
 
 import dataclasses
@@ -49,8 +49,8 @@ class DirectionsOptions(PictureChoice):
     number or one of two words"""
     unsupervised: Annotated[int, Range(0, 50)] = 5
     """directions that are found without labels by each of two ways: SeFa and GANSpace"""
-    remove: tuple[str, ...] = ()
-    """two directions that are stored: make a third of the first, without what it shares with the second"""
+    orthogonal: tuple[str, ...] = ()
+    """two directions that are stored: make a third, the part of the first that is orthogonal to the second"""
     samples: Annotated[int, Range(100, 1_000_000)] = 5000  # samples that directions are found from
     extractor: ExtractorName = None
     """network whose classes are probed; by default garments for Fashion-MNIST, digits for MNIST, else imagenet"""
@@ -59,11 +59,11 @@ class DirectionsOptions(PictureChoice):
     def check_given(self, given):
         if self.csv and not self.csv.is_file():
             raise InputError(f"--csv expects a table, but {self.csv} is no file.")
-        if self.remove and len(self.remove) != 2:
-            raise InputError("--remove expects two directions, such as --remove brightness width.")
-        if self.remove:
+        if self.orthogonal and len(self.orthogonal) != 2:
+            raise InputError("--orthogonal expects two directions, such as --orthogonal brightness width.")
+        if self.orthogonal:
             for name in ("of", "csv", "unsupervised", "samples", "seed"):
-                refuse_ignored(given, name, "with --remove, which finds no directions")
+                refuse_ignored(given, name, "with --orthogonal, which finds no directions")
         if self.csv:
             refuse_ignored(given, "of", "with --csv, whose labels are used instead")
         if self.csv or self.of:
@@ -77,10 +77,10 @@ def directions_action(name, arguments):
     attributes = Attributes(extractor_of(image_options(folder), options.extractor), space.generator.output_shape[-1])
     for attribute in options.of:
         attributes.column(attribute)  # before samples are drawn
-    if options.remove:
+    if options.orthogonal:
         stored = linear_directions.load(folder, space.generator, name, options.where())
         chosen = functools.partial(linear_directions.chosen, stored, recipe=name, where=options.where())
-        first, second = map(chosen, options.remove)
+        first, second = map(chosen, options.orthogonal)
         added = [without(first, second)]
     else:
         stored = stored_or_none(folder, space, name, options.where())

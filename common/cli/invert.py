@@ -81,7 +81,7 @@ def invert_action(name, arguments):
     print(table({kind: target_scores(unscale(each), targets) for kind, each in kinds.items()}))
     if not (options.input or images.has_splits(data)):
         print("The data has no test part: the network was trained on these images.")
-    print(f"{len(targets)} images; the first {min(SHOWN, len(targets))} of them in {shown(out)}")
+    print(f"Images: {len(targets)}, of which {min(SHOWN, len(targets))} are shown in {shown(out)}.")
 
 
 def training_images(space, data, options):

@@ -75,7 +75,7 @@ def walk_action(name, arguments):
     for out in outs:
         with creating(out):
             save(out, walks, options.loop, options.mark(name, space.generator))
-    print(f"{walks.shape[1]} walks of {len(walks)} images in {' and '.join(shown(out) for out in outs)}")
+    print(f"Walks: {walks.shape[1]}, images of each: {len(walks)}, in {' and '.join(shown(out) for out in outs)}.")
 
 
 def between_places(space, options):
