@@ -1,18 +1,13 @@
 """A small classifier of volumes, trained on the real ones: its features are compared in Fréchet distance and recall."""
 
-import contextlib
-import hashlib
-
 import keras
 import numpy as np
 from keras import layers
 
 from common import backend
-from common.base.files import whole
-from common.base.paths import downloads
 from common.networks import Network
 from common.sampling import draw_samples
-from common.saving import open_network
+from common.scoring import kept_networks
 
 EPOCHS, BATCH, RATE = 8, 32, 1e-3
 FILTERS, FEATURES = 16, 64
@@ -33,37 +28,14 @@ class VolumeClassifier(Network):
 
 
 def load(objects):
-    """Returns the classifier of the kinds of `Objects`: trained when it is first needed, then kept in the user's cache.
-
-    Two trainings do not end with the same weights, since threads add in any order, and distances of the features of
-    two classifiers cannot be compared.
-    """
-    path = downloads() / "volume_classifiers" / f"{digest_of(objects)}.keras"
-    if stored := opened(path):
-        return stored
-    network = trained(objects)
-    if stored := opened(path):  # by another program in the meantime
-        return stored
-    with contextlib.suppress(OSError):  # without a cache it is trained anew next time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            network.save(part)
-    return network
-
-
-def opened(path):
-    """Returns the classifier in a file, or None if it is missing or damaged."""
-    with contextlib.suppress(Exception):  # damaged bytes raise various ones
-        return open_network(path)
+    """Returns the classifier of the kinds of `Objects`: trained when it is first needed, then kept in the cache."""
+    return kept_networks.load("volume_classifiers", digest_of(objects), lambda: trained(objects))
 
 
 def digest_of(objects):
     """Returns a digest of all that a classifier of `Objects` is made of."""
-    recipe = (VERSION, EPOCHS, BATCH, RATE, FILTERS, FEATURES, keras.__version__)
-    digest = hashlib.sha256(repr((recipe, objects.volumes.shape, objects.class_names)).encode())
-    digest.update(np.packbits(objects.volumes))
-    digest.update(np.asarray(objects.labels, "int64").tobytes())
-    return digest.hexdigest()[:16]
+    recipe = (VERSION, EPOCHS, BATCH, RATE, FILTERS, FEATURES, objects.class_names)
+    return kept_networks.digest_of(recipe, np.packbits(objects.volumes), np.asarray(objects.labels, "int64"))
 
 
 def trained(objects, seed=0):
