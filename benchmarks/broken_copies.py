@@ -436,6 +436,27 @@ MISTAKES = (
         "tests/test_image_to_3d.py::test_wrong_images_reach_the_loss_of_the_discriminator",
     ),
     Mistake(
+        "text_to_image whose discriminator does not see the phrase",
+        "recipes/text_to_image/train.py",
+        "return score + ops.sum(features * vectors, axis=1, keepdims=True) / TEXT_DIM**0.5",
+        "return score + ops.sum(features, axis=1, keepdims=True) / TEXT_DIM**0.5",
+        "tests/test_text_to_image.py::test_the_discriminator_sees_the_phrase",
+    ),
+    Mistake(
+        "text_to_image that never shows a wrong phrase",
+        "recipes/text_to_image/train.py",
+        "ops.roll(vectors, 1, axis=0)",
+        "vectors",
+        "tests/test_text_to_image.py::test_real_images_with_wrong_phrases_are_a_term_of_the_discriminator",
+    ),
+    Mistake(
+        "unseen combinations that are shown in training",
+        "recipes/text_to_image/garments.py",
+        'halves = (True, True) if split == "train" else (True, False)',
+        "halves = (True, False)",
+        "tests/test_text_to_image.py::test_no_unseen_combination_is_shown_in_training",
+    ),
+    Mistake(
         "a judge of volumes that is trained anew for each run",
         "recipes/image_to_3d/measure.py",
         "classifier.load(training)",

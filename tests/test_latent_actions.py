@@ -227,7 +227,9 @@ def test_directions_of_another_generator(with_directions, tmp_path):
     generator = load_generator(folder / "generator.keras", "dcgan")
     generator.weights[0].assign(1.01 * generator.weights[0])
     generator.save(folder / "generator.keras")
-    answer = call_recipe("dcgan", "directions", "--orthogonal", "brightness", "contrast", "--run-folder", folder, *GARMENTS)
+    answer = call_recipe(
+        "dcgan", "directions", "--orthogonal", "brightness", "contrast", "--run-folder", folder, *GARMENTS
+    )
     assert is_one_sentence(answer, "are those of another generator")
     answer = call_recipe("dcgan", "invert", "--along", "brightness", "--run-folder", folder)
     assert is_one_sentence(answer, "find them again: ./run_recipe.sh dcgan directions")

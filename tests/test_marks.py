@@ -32,6 +32,8 @@ ACTIONS = {
     "pix2pix apply": ("--input", "IMAGE", "--out", "OUT"),
     "style_transfer apply": ("--input", "IMAGE", "--out", "OUT"),
     "image_to_3d apply": ("--input", "IMAGE", "--out", "OUT", "--formats", "gif"),
+    "text_to_image sample": ("--text", "a red bag", "--out", "OUT/sheet.png"),
+    "text_to_image walk": ("--text", "a red bag", "a blue dress", "--count", 1, "--steps", 2),
     "simgan export": ("--count", 2, "--out", "OUT"),
 }
 THREE = {"classes": ["bag", "coat", "dress"]}  # as many as the tiny conditional generators have

@@ -16,6 +16,7 @@ from recipes.semi_supervised import train as semi_supervised
 from recipes.simgan import train as simgan
 from recipes.stacked_mnist import train as stacked_mnist
 from recipes.style_transfer import train as style_transfer
+from recipes.text_to_image import train as text_to_image
 from recipes.vae import train as vae
 from recipes.vae_gan import train as vae_gan
 from recipes.vanilla import train as vanilla
@@ -27,6 +28,10 @@ GREY, COLOUR = (16, 16, 1), (16, 16, 3)
 
 class Voxels(tuple):
     """The shape of volumes, whose voxels are occupied or not."""
+
+
+class Ngrams(tuple):
+    """The shape of phrases: the rows of the n-grams of their words."""
 
 
 class Tiny(NamedTuple):
@@ -60,6 +65,9 @@ TINY = {
         (GREY, 8, 1000),
         (GREY, Voxels((8, 8, 8))),
     ),
+    "text_to_image": Tiny(
+        text_to_image, {"filters": 2, "latent_dim": 4}, (COLOUR, ["a red bag", "blue"]), (COLOUR, Ngrams((16, 24)))
+    ),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan", "image_to_3d"}  # have the action apply
@@ -81,6 +89,8 @@ def batch(name, count=8, seed=0):
             return np.arange(count, dtype="int32") % shape
         if isinstance(shape, Voxels):
             return rng.random((count, *shape)) < 0.3
+        if isinstance(shape, Ngrams):
+            return rng.integers(0, 50, (count, *shape), "int32")
         if all(isinstance(side, int) for side in shape):
             return rng.uniform(-1, 1, (count, *shape)).astype("float32")
         return tuple(map(drawn, shape))
@@ -96,6 +106,8 @@ def options(folder):
     np.savez(folder / "images.npz", images=images, labels=np.arange(64) % 2)
     np.savez(folder / "objects.npz", x=boxes(40))
     write_many(folder / "photos", 12)
+    for index, path in enumerate(sorted((folder / "photos").iterdir())):
+        path.with_suffix(".txt").write_text(f"photo {index}\n\nnumber {index}\n")
     write_many(folder / "paintings", 12, first=50)
     data = ("--data", folder / "images.npz", "--batch-size", 32)
     return {
@@ -135,6 +147,7 @@ def options(folder):
             *("--data", folder / "objects.npz", "--resolution", 16, "--size", 16, "--views", 1),
             *("--filters", 2, "--batch-size", 16),
         ),
+        "text_to_image": ("--data", folder / "photos", "--size", 16, "--filters", 2, "--batch-size", 5),
     }
 
 

@@ -21,7 +21,7 @@ ENGINES = ("docker", "podman")
 # Options that name files.
 READ = (
     *("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated"),
-    *("--images", "--input", "--to", "--extractor", "--from-run", "--csv"),
+    *("--images", "--input", "--to", "--extractor", "--from-run", "--csv", "--captions", "--texts"),
 )
 WRITTEN = ("--run-folder", "--out")
 # What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.

@@ -35,6 +35,7 @@ ORDER = [
     "style_transfer",
     "simgan",
     "image_to_3d",
+    "text_to_image",
 ]
 COMMANDS = ("evaluate", "compare")  # of common/cli/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")

@@ -1,0 +1,94 @@
+"""Phrases as numbers: each word by its character n-grams, so that a new word is near the words that it resembles."""
+
+import re
+import zlib
+
+import numpy as np
+
+from common.latents import GRID_COUNT, FixedDraws, Latents, in_turn
+
+MOST_WORDS, MOST_NGRAMS = 16, 24  # of a phrase, and of a word; what is beyond is not read
+ROWS = 4096  # of the table of n-grams; row 0 is none
+LENGTHS = (3, 4)  # characters of an n-gram
+SIDE = 8  # samples of each phrase in the grid of an epoch
+
+
+def words_of(phrase):
+    """Returns the words of a phrase.
+
+    >>> words_of("A red T-shirt, striped!")
+    ['a', 'red', 't-shirt', 'striped']
+    """
+    return re.findall(r"\w+(?:['’-]\w+)*", phrase.lower())
+
+
+def ngrams(word):
+    """Returns the rows of a word and of its n-grams, which hashing gives them: integers from 1 to `ROWS - 1`.
+
+    Reference: Bojanowski et al., 2017, https://arxiv.org/abs/1607.04606, section 3.2.
+
+    >>> len(ngrams("bag")), len({*ngrams("sneakers")} & {*ngrams("sneaker")})
+    (6, 11)
+    """
+    marked = f"<{word}>"
+    parts = [marked, *(marked[start : start + n] for n in LENGTHS for start in range(len(marked) - n + 1))]
+    return [1 + zlib.crc32(part.encode()) % (ROWS - 1) for part in dict.fromkeys(parts)]
+
+
+def encoded(phrases):
+    """Returns phrases as an int32 array `(count, MOST_WORDS, MOST_NGRAMS)` of rows, filled up with 0."""
+    return Phrases(phrases)[np.arange(len(phrases))]
+
+
+class Phrases:
+    """Many phrases, encoded on access: only their words are in memory, each once.
+
+    Args:
+        phrases: sequence of strings.
+    """
+
+    def __init__(self, phrases):
+        words = [words_of(phrase)[:MOST_WORDS] for phrase in phrases]
+        known = {word: row for row, word in enumerate(sorted({word for each in words for word in each}), 1)}
+        self.table = np.zeros((len(known) + 1, MOST_NGRAMS), "int32")  # row 0: no word
+        for word, row in known.items():
+            found = ngrams(word)[:MOST_NGRAMS]
+            self.table[row, : len(found)] = found
+        self.words = np.zeros((len(words), MOST_WORDS), "int32")
+        for row, each in zip(self.words, words, strict=True):
+            row[: len(each)] = [known[word] for word in each]
+
+    def __len__(self):
+        return len(self.words)
+
+    def __getitem__(self, rows):
+        """Returns some of the phrases, an int32 array `(count, MOST_WORDS, MOST_NGRAMS)` of rows of n-grams."""
+        return self.table[self.words[rows]]
+
+
+class PhraseLatents(Latents):
+    """Latents, each with one of some phrases in turn.
+
+    Args:
+        dim: integer, length of a latent vector.
+        phrases: list of strings.
+    """
+
+    def __init__(self, dim, phrases):
+        super().__init__(dim)
+        self.phrases = list(phrases)
+
+    def get_config(self):
+        return {"dim": self.dim, "phrases": self.phrases}
+
+    def inputs(self, random, count):
+        return random.normal(count, self.dim), encoded([self.phrases[row] for row in in_turn(count, len(self.phrases))])
+
+    def grid(self, seed, count=GRID_COUNT):
+        """Returns the inputs for the grid of an epoch: the first phrases, one in each row, with equal latents."""
+        return self.of(self.phrases[: count // SIDE], SIDE, seed)
+
+    def of(self, phrases, count, seed):
+        """Returns the inputs for `count` samples of each phrase, one phrase after the other, with equal latents."""
+        latents = FixedDraws(seed).normal(count, self.dim)
+        return np.tile(latents, (len(phrases), 1)), np.repeat(encoded(phrases), count, axis=0)
