@@ -1,6 +1,5 @@
 """Loads images with their captions: from a table, or from a text file beside each image."""
 
-import csv
 import dataclasses
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
@@ -10,7 +9,8 @@ import tyro
 from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
 from common.base.paths import shown
-from data_prep import folders, images, sources
+from common.base.tables import rows_of
+from data_prep import folders, idx, images, sources
 
 COLUMNS = ("image", "caption")
 FEW = 3  # names in an error
@@ -73,8 +73,8 @@ def load(options, split):
         InputError: if there are no images, an image has no caption, or a caption no image.
     """
     root = sources.opened(options.data)
-    if not root.is_dir():
-        raise InputError(f"--data expects a folder of images with captions, but {options.data} is an array file.")
+    if not root.is_dir() or idx.holds_idx(root):
+        raise InputError(f"--data expects a folder of images with captions, but {options.data} holds arrays.")
     texts = of_table(options.captions) if options.captions else None
     if texts:
         refuse_unknown(texts, root, options.captions)
@@ -126,21 +126,12 @@ def of_table(path):
         InputError: if it cannot be read, a column is missing, or a line names no image or has no caption.
     """
     found = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if not set(COLUMNS) <= set(table.fieldnames or ()):
-                raise InputError(f"{path} has the columns {table.fieldnames}; expected image and caption.")
-            for row in table:
-                name, caption = ((row[column] or "").strip() for column in COLUMNS)
-                if not (name and caption):
-                    raise InputError(
-                        f"Line {table.line_num} of {path} has no {'caption' if name else 'image'}; expected both, or "
-                        "remove the line."
-                    )
-                found.setdefault(PurePosixPath(name).as_posix(), []).append(caption)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); expected a CSV in UTF-8.") from error
+    for line, row in rows_of(path, COLUMNS):
+        name, caption = (row[column] for column in COLUMNS)
+        if not (name and caption):
+            missing = "caption" if name else "image"
+            raise InputError(f"Line {line} of {path} has no {missing}; expected both, or remove the line.")
+        found.setdefault(PurePosixPath(name).as_posix(), []).append(caption)
     if not found:
         raise InputError(f"{path} has no captions; expected a line for each image.")
     return {name: tuple(captions) for name, captions in found.items()}

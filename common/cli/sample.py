@@ -42,9 +42,7 @@ def sample_action(name, arguments):
     folder = options.folder(name)
     generator = load_generator(folder / "generator.keras", name)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
-    is_grid = out.suffix.lower() == ".png"
-    if out.suffix.lower() in SUFFIXES and not is_grid:
-        raise InputError(f"--out expects a .png for a grid, or a folder, but is {out}; use {out.with_suffix('.png')}.")
+    is_grid = is_picture(out)
     files = [out] if is_grid else [out / f"{index:05d}.png" for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing(files)
@@ -59,6 +57,17 @@ def sample_action(name, arguments):
         for path, sheet in zip(files, sheets, strict=True):
             pictures.save_png(path, sheet, mark)
     print(f"{options.count} samples in {shown(out)}")
+
+
+def is_picture(out):
+    """Returns whether a path is that of one picture; otherwise it is a folder for single images.
+
+    Raises:
+        InputError: if it is a picture of another kind than PNG.
+    """
+    if out.suffix.lower() in SUFFIXES - {".png"}:
+        raise InputError(f"--out expects a .png for a grid, or a folder, but is {out}; use {out.with_suffix('.png')}.")
+    return out.suffix.lower() == ".png"
 
 
 def wanted_labels(latents, options, folder):

@@ -1,10 +1,9 @@
 """A table of a user's labels of samples: a CSV with the columns sample and label."""
 
-import csv
-
 import numpy as np
 
 from common.base.errors import InputError
+from common.base.tables import rows_of
 
 FEWEST = 20  # rows from which a direction is found
 DIGITS = 18  # of a number of a sample; Python refuses to convert thousands
@@ -23,8 +22,8 @@ def read_labels(path, count):
         InputError: if a column or a label is missing, a sample is none of these or is labelled twice, or there are
             too few.
     """
-    rows = list(rows_of(path))
-    numbers, labels = [row["sample"].strip() for row in rows], [row["label"].strip() for row in rows]
+    rows = [row for _, row in rows_of(path, ("sample", "label"))]
+    numbers, labels = [row["sample"] for row in rows], [row["label"] for row in rows]
     for line, (number, label) in enumerate(zip(numbers, labels, strict=True), 2):
         if not number.isdecimal() or len(number) > DIGITS or int(number) >= count:
             raise InputError(
@@ -38,18 +37,6 @@ def read_labels(path, count):
     if len(rows) < FEWEST:
         raise InputError(f"{path} has {len(rows)} labels; a direction needs at least {FEWEST}.")
     return np.array(numbers, int), values_of(labels, path)
-
-
-def rows_of(path):
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if not {"sample", "label"} <= set(table.fieldnames or ()):
-                raise InputError(f"{path} has the columns {table.fieldnames}; expected sample and label.")
-            for row in table:
-                yield {name: row[name] or "" for name in ("sample", "label")}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); expected a CSV in UTF-8.") from error
 
 
 def values_of(labels, path):

@@ -16,6 +16,7 @@ from common.base.ranges import Count, Range, Seed
 from common.cli import walk
 from common.cli.main import WITHOUT_LATENT_ACTIONS
 from common.cli.run_choice import PictureChoice
+from common.cli.sample import is_picture
 from common.latent_space import lerp, path
 from common.sampling import draw_samples
 from common.training.trained_run import load_generator, load_latents
@@ -37,13 +38,13 @@ class PhraseOptions(PictureChoice):
     seed: Seed = 0  # random seed of the latents, which are the same for each phrase
 
     def check_given(self, given):
-        refuse_empty(self.text, "--text")
+        refuse_wordless(self.text, "--text")
 
     def phrases(self, latents):
         return list(self.text) or latents.phrases[:GIVEN]
 
 
-def refuse_empty(phrases, where):
+def refuse_wordless(phrases, where):
     for phrase in phrases:
         if not words_of(phrase):
             raise InputError(
@@ -67,7 +68,7 @@ class SampleOptions(PhraseOptions):
         if self.texts and self.text:
             raise InputError("--texts takes the place of --text; give one of them.")
         if self.texts:
-            refuse_empty(self.phrases(None), str(self.texts))
+            refuse_wordless(self.phrases(None), str(self.texts))
 
     def phrases(self, latents):
         if not self.texts:
@@ -108,7 +109,7 @@ def sample(name, arguments):
     """Generates images of phrases."""
     options, folder, generator, latents = opened(name, "sample", sample.__doc__, SampleOptions, arguments)
     phrases, out = options.phrases(latents), options.out or folder / "sample.png"
-    is_sheet = out.suffix.lower() == ".png"
+    is_sheet = is_picture(out)
     files = [out / f"{row:03d}_{index:05d}.png" for row in range(len(phrases)) for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing([out] if is_sheet else files)

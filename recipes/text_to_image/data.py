@@ -6,7 +6,7 @@ from data_prep import captions, images
 from data_prep.batches import Batches
 
 from . import garments
-from .phrases import Phrases
+from .phrases import CaptionPhrases
 
 LISTED = 500  # captions that a run keeps, for its grids
 
@@ -15,20 +15,17 @@ def load(config):
     """Returns the batches that `train` fits, `(images, phrases)`, and some of the captions, a list of strings."""
     options = config.captioned
     found = captioned(options, "train")
-    counts = [len(each) for each in found.captions]
-    texts = [text for each in found.captions for text in each]
-    phrases, ends = Phrases(texts), np.cumsum(counts)
-    spans = np.column_stack([ends - counts, ends])  # of each image: where its captions begin and end
-    composed = images.composed(options.augment)
+    phrases, composed = CaptionPhrases(found.captions), images.composed(options.augment)
 
     def with_phrases(batch, rng):
         """Returns stored images with one of the captions of each, drawn anew each time."""
-        pictures, (starts, stops) = batch[0], batch[1].T
-        return composed(pictures, rng) if composed else pictures, phrases[rng.integers(starts, stops)]
+        pictures, rows = batch
+        return composed(pictures, rng) if composed else pictures, phrases.draw(rows, rng)
 
-    batches = Batches((found.images, spans), config.batch_size, config.seed, augment=with_phrases)
-    order = np.random.default_rng(0).permutation(len(texts))
-    return batches, list(dict.fromkeys(texts[row] for row in order[: 2 * LISTED]))[:LISTED]
+    samples = found.images, np.arange(len(found.captions))
+    batches = Batches(samples, config.batch_size, config.seed, augment=with_phrases)
+    order = np.random.default_rng(0).permutation(len(phrases.texts))
+    return batches, list(dict.fromkeys(phrases.texts[row] for row in order[: 2 * LISTED]))[:LISTED]
 
 
 def captioned(options, split):

@@ -10,7 +10,8 @@ from common.networks import downsample
 from common.sampling import draw_samples
 from common.scoring import kept_networks
 
-from .phrases import Phrases
+from .matching import found_in_batch
+from .phrases import CaptionPhrases, Phrases
 from .text import TEXT_DIM, phrase_input, read
 
 VERSION = 1  # of both networks and their training
@@ -54,12 +55,7 @@ class Matcher(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         of_images, of_phrases = y_pred
         products = SHARPNESS * ops.matmul(of_images, ops.transpose(of_phrases))
-        rows = ops.arange(ops.shape(products)[0])
-        both = [
-            keras.losses.sparse_categorical_crossentropy(rows, each, from_logits=True)
-            for each in (products, ops.transpose(products))
-        ]
-        return ops.mean(both[0] + both[1])
+        return found_in_batch(products) + found_in_batch(ops.transpose(products))
 
 
 class MatchingBatches(keras.utils.PyDataset):
@@ -67,19 +63,14 @@ class MatchingBatches(keras.utils.PyDataset):
 
     def __init__(self, pictures, captions):
         super().__init__()
-        self.pictures, self.rng = pictures, np.random.default_rng(0)
-        counts = [len(each) for each in captions]
-        self.ends = np.cumsum(counts)
-        self.starts = self.ends - counts
-        self.phrases = Phrases([text for each in captions for text in each])
+        self.pictures, self.phrases, self.rng = pictures, CaptionPhrases(captions), np.random.default_rng(0)
 
     def __len__(self):
         return STEPS
 
     def __getitem__(self, index):
-        rows = self.rng.integers(len(self.ends), size=BATCH)
-        phrases = self.phrases[self.rng.integers(self.starts[rows], self.ends[rows])]
-        return (scale(self.pictures[rows]), phrases), np.zeros(BATCH)
+        rows = self.rng.integers(len(self.pictures), size=BATCH)
+        return (scale(self.pictures[rows]), self.phrases.draw(rows, self.rng)), np.zeros(BATCH)
 
 
 def matcher(pictures, captions):

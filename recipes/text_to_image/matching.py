@@ -63,7 +63,11 @@ def contrast(features, vectors):
 
     Reference: Zhang et al., 2021, https://arxiv.org/abs/2101.04702, section 4.1.
     """
-    products = ops.matmul(features, ops.transpose(vectors)) / TEXT_DIM**0.5
+    return found_in_batch(ops.matmul(features, ops.transpose(vectors)) / TEXT_DIM**0.5)
+
+
+def found_in_batch(products):
+    """Returns the mean cross-entropy of finding, in each row of logits `(batch, batch)`, the one on the diagonal."""
     rows = ops.arange(ops.shape(products)[0])
     return ops.mean(keras.losses.sparse_categorical_crossentropy(rows, products, from_logits=True))
 

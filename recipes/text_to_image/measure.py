@@ -6,6 +6,7 @@ from common.base.arguments import parse
 from common.base.paths import shown
 from common.base.pictures import unscale
 from common.cli.evaluate import MeasureOptions, report_scores
+from common.latents import FixedDraws
 from common.sampling import draw_samples
 from common.scoring import extractors
 from common.scoring.evaluator import Evaluator
@@ -29,7 +30,7 @@ def evaluate(name, arguments):
     latents, real = load_latents(folder, generator), data.captioned(captioned, "test")
     pictures = real.images[np.arange(len(real.images))]
     phrases = [each[0] for each in real.captions]
-    fed = latents.fixed(len(phrases), seed=0)[0], encoded(phrases)
+    fed = FixedDraws(0).normal(len(phrases), latents.dim), encoded(phrases)
     drawn = unscale(draw_samples(generator, fed))
     usual = extractors.IMAGENET if captioned.data else "garments"
     evaluator = Evaluator(extractors.load(options.extractor or usual), pictures, data.described(captioned), "test")
@@ -102,8 +103,8 @@ def nearest_phrases(phrases, captions):
     for table, sets in ((first, wanted), (second, known)):
         for row, words in zip(table, sets, strict=True):
             row[[columns[word] for word in words]] = 1
-    found = []
+    found, counts = [], second.sum(axis=1)
     for row in first:
         common = second @ row
-        found.append(np.argmax(common / (second.sum(axis=1) + row.sum() - common)))  # Jaccard
+        found.append(np.argmax(common / (counts + row.sum() - common)))  # Jaccard
     return np.array(found)

@@ -66,6 +66,28 @@ class Phrases:
         return self.table[self.words[rows]]
 
 
+class CaptionPhrases:
+    """The phrases of images with one caption or more each, of which one is drawn at a time.
+
+    Args:
+        captions: list of tuples of strings.
+
+    Attributes:
+        texts: list of strings, all captions.
+    """
+
+    def __init__(self, captions):
+        self.texts = [text for each in captions for text in each]
+        counts = [len(each) for each in captions]
+        self.ends = np.cumsum(counts)
+        self.starts = self.ends - counts
+        self.phrases = Phrases(self.texts)
+
+    def draw(self, rows, rng):
+        """Returns a random caption of each of some images, encoded."""
+        return self.phrases[rng.integers(self.starts[rows], self.ends[rows])]
+
+
 class PhraseLatents(Latents):
     """Latents, each with one of some phrases in turn.
 
