@@ -200,6 +200,12 @@ def test_r_precision_asks_for_the_right_phrase_among_wrong_ones(monkeypatch):
 
 
 @pytest.mark.once
+def test_without_a_wrong_phrase_there_is_no_r_precision(capsys):
+    assert measure.matching(None, {"": np.zeros((3, 4, 4, 3), "uint8")}, ["a bag"] * 3) == {}
+    assert "Without R-precision: all held-out images have the same caption" in capsys.readouterr().out
+
+
+@pytest.mark.once
 def test_the_nearest_phrase_shares_the_most_words():
     known = [("a red bag",), ("a blue dress with stripes",), ("green boot",)]
     assert measure.nearest_phrases(["blue dress", "a red boot", "green"], known).tolist() == [1, 0, 2]

@@ -53,6 +53,9 @@ def matching(training, kinds, phrases, looks=None):
         looks: integer array `(count, 4)` of the embedded images, which tells wrong phrases from other wordings of the
             right one; without it every other phrase is wrong.
     """
+    if len(set(phrases)) < 2:
+        print("Without R-precision: all held-out images have the same caption, so that there is no wrong one.")
+        return {}
     judge = judges.matcher(training.images[np.arange(len(training.images))], training.captions)
     texts = np.array(phrases)
 
