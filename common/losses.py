@@ -27,6 +27,11 @@ def l1_distance(first, second):
     return mean(ops.abs(ops.cast(first, "float32") - ops.cast(second, "float32")))
 
 
+def squared_distance(first, second):
+    """Returns the mean squared difference of two tensors, a scalar in float32 whatever the networks compute in."""
+    return mean(square(ops.cast(first, "float32") - ops.cast(second, "float32")))
+
+
 def over_heads(loss, *heads):
     """Returns the sum of a loss over the heads of a discriminator; its arguments are lists with one entry per head."""
     return sum(loss(*logits) for logits in zip(*heads, strict=True))

@@ -8,6 +8,7 @@ from recipes.augmentation import train as augmentation
 from recipes.cgan import train as cgan
 from recipes.dcgan import train as dcgan
 from recipes.image_to_3d import train as image_to_3d
+from recipes.makeup import train as makeup
 from recipes.mode_collapse import train as mode_collapse
 from recipes.pix2pix import train as pix2pix
 from recipes.projected_gan import train as projected_gan
@@ -68,9 +69,10 @@ TINY = {
     "text_to_image": Tiny(
         text_to_image, {"filters": 2, "latent_dim": 4}, (COLOUR, ["a red bag", "blue"]), (COLOUR, Ngrams((16, 24)))
     ),
+    "makeup": Tiny(makeup, {"filters": 2}, (COLOUR, 1000), (COLOUR, (COLOUR, COLOUR))),
 }
 WITHOUT_DISCRIMINATOR = {"vae"}
-TRANSLATORS = {"pix2pix", "style_transfer", "simgan", "image_to_3d"}  # have the action apply
+TRANSLATORS = {"pix2pix", "style_transfer", "simgan", "image_to_3d", "makeup"}  # have the action apply
 WITHOUT_AUGMENTATION = {"mode_collapse", "image_to_3d"}  # whose samples are no images
 
 
@@ -148,6 +150,10 @@ def options(folder):
             *("--filters", 2, "--batch-size", 16),
         ),
         "text_to_image": ("--data", folder / "photos", "--size", 16, "--filters", 2, "--batch-size", 5),
+        "makeup": (
+            *("--photos", folder / "photos", "--styled", folder / "paintings", "--size", 16),
+            *("--filters", 2, "--batch-size", 5),
+        ),
     }
 
 

@@ -49,6 +49,21 @@ def unscale(images):
     return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
+def with_histogram(images, target, source=None):
+    """Returns images after the mapping of levels that matches the histogram of `source` to that of `target`.
+
+    Args:
+        images, target: uint8 arrays `(…, channels)`; each channel is matched by itself.
+        source: uint8 array; by default `images`.
+    """
+    matched = np.empty_like(images)
+    for channel in range(images.shape[-1]):
+        sides = [side[..., channel].reshape(-1) for side in (images if source is None else source, target)]
+        shares = [np.cumsum(np.bincount(side, minlength=256)) / side.size for side in sides]
+        matched[..., channel] = np.rint(np.interp(*shares, np.arange(256))).astype(np.uint8)[images[..., channel]]
+    return matched
+
+
 def grid(images, columns=None):
     """Arranges images in a grid and enlarges small ones.
 

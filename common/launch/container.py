@@ -22,6 +22,7 @@ ENGINES = ("docker", "podman")
 READ = (
     *("--data", "--data-b", "--photos", "--paintings", "--real", "--simulated"),
     *("--images", "--input", "--to", "--extractor", "--from-run", "--csv", "--captions", "--texts"),
+    *("--styled", "--source", "--reference"),
 )
 WRITTEN = ("--run-folder", "--out")
 # What the container runs, and where it writes: a folder mounted at one of these, or above it, would hide it.

@@ -36,6 +36,7 @@ ORDER = [
     "simgan",
     "image_to_3d",
     "text_to_image",
+    "makeup",
 ]
 COMMANDS = ("evaluate", "compare")  # of common/cli/evaluate.py
 BACKENDS = ("tensorflow", "jax", "torch")

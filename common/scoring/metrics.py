@@ -205,13 +205,25 @@ def mean_difference(first, second):
 
 
 def structural_similarity(first, second):
-    """Returns the similarity of two images in luminance, contrast and structure, a float; 1 for equal images.
+    """Returns the mean of `similarity_map` where its window is inside the image, a float; 1 for equal images.
 
     Args:
         first, second: uint8 arrays `(height, width, channels)`, at least 11 pixels high and wide.
+    """
+    return float(similarity_map(first, second)[5:-5, 5:-5].mean())
+
+
+def similarity_map(first, second):
+    """Returns the similarity of two images in luminance, contrast and structure, around each pixel.
+
+    Args:
+        first, second: uint8 arrays `(height, width, channels)`.
+
+    Returns:
+        array `(height, width, channels)`, at most 1.
 
     Reference: Wang et al., 2004, https://doi.org/10.1109/TIP.2003.819861, equation 13, with its Gaussian window
-    of 11×11 pixels and its constants; the mean over channels. scikit-image gives the same numbers.
+    of 11×11 pixels and its constants. scikit-image gives the same numbers.
     """
     blur = functools.partial(gaussian_filter, sigma=(1.5, 1.5, 0), truncate=3.5)
     x, y = first.astype(np.float64), second.astype(np.float64)
@@ -219,8 +231,7 @@ def structural_similarity(first, second):
     var_x, var_y, covariance = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    similarity /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
-    return float(similarity[5:-5, 5:-5].mean())  # only where the window is inside the image
+    return similarity / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
 
 
 # Mixtures of Gaussians ----------------------------------------------------------------------------------------------

@@ -413,7 +413,7 @@ def first_images(batches, count):
 
 def first_side_by_side(batches):
     """Returns the first samples for `data.png`, the parts of each side by side; all parts must be images."""
-    return pictures.side_by_side(*batches.first(min(30, batches.count)))
+    return pictures.side_by_side(*keras.tree.flatten(batches.first(min(30, batches.count))))
 
 
 def as_json(config, shown_path=lambda path: str(path.resolve())):

@@ -3,11 +3,9 @@
 import dataclasses
 from typing import Literal
 
-import numpy as np
-
 from common.base.arguments import parse
 from common.base.paths import shown
-from common.base.pictures import scale, unscale
+from common.base.pictures import scale, unscale, with_histogram
 from common.base.ranges import Count
 from common.cli import apply
 from common.cli.evaluate import MeasureOptions, report_scores
@@ -88,21 +86,10 @@ def against_truth(photos, drawings, translations, train):
     candidates = {
         "": translations,
         " of the photo itself": photos,
-        " of its histogram matched": with_histogram(photos, train.a, train.b),
+        " of its histogram matched": with_histogram(photos, train.b, train.a),
     }
     return {
         f"{key}{name}": value
         for name, images in candidates.items()
         for key, value in target_scores(images, drawings).items()
     }
-
-
-def with_histogram(images, source, target):
-    """Returns images after the mapping of grey levels that matches the histogram of `source` to that of `target`.
-
-    Args:
-        images, source, target: uint8 arrays of grey images.
-    """
-    shares = [np.cumsum(np.bincount(side.reshape(-1), minlength=256)) / side.size for side in (source, target)]
-    levels = np.interp(*shares, np.arange(256))
-    return np.rint(levels).astype(np.uint8)[images]
