@@ -209,6 +209,7 @@ def run(tmp_path_factory):
         "makeup", "--photos", folder / "photos", "--styled", folder / "styled", *size, "--run-folder", folder / "run"
     )
     assert answer.returncode == 0, answer.stderr
+    assert "makeup apply --source IMAGES --reference IMAGES --out FOLDER --run-folder" in answer.stdout
     return folder
 
 

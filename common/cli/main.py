@@ -173,7 +173,8 @@ def report(name, run, folder, actions):
     if "sample" in actions:
         print(f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}")
     if "apply" in actions:
-        print(f"Use it:     ./run_recipe.sh {name} apply --input IMAGES --out FOLDER{where}")
+        example = getattr(actions["apply"], "example", "--input IMAGES --out FOLDER")
+        print(f"Use it:     ./run_recipe.sh {name} apply {example}{where}")
     print(f"Train more: {printable(train_on(*longer(run)))}")
     print(f"Your own:   ./run_recipe.sh new my_gan --from {name}")
     if run.tensorboard:

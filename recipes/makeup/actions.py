@@ -74,6 +74,9 @@ def apply(name, arguments):
     print(f"{len(sources)} sources with the styles of {len(references)} references in {shown(options.out)}")
 
 
+apply.example = "--source IMAGES --reference IMAGES --out FOLDER"  # printed at the end of a training
+
+
 def remove(name, arguments):
     """Takes the style off each source."""
     options, generator, read, mark = opened(name, "remove", remove.__doc__, TransferOptions, arguments)
