@@ -243,12 +243,16 @@ def test_evaluate_of_own_images(run):
         (("remove", "--source", "missing", "--out", "o"), "missing does not exist"),
         (("remove", "--source", "text", "--out", "o"), "has none that can be read"),
         (("apply", "--source", "twice", "--reference", "twice", "--out", "o"), "Two images of"),
+        (("remove", "--source", "twice/a.png", "--out", "twice", "--overwrite"), "--out is the folder of the input"),
+        (("apply", "--source", "few", "--reference", "more", "--out", "o"), "Two results would be called a_b_c.png"),
     ],
 )
 def test_what_the_actions_refuse(run, tmp_path, monkeypatch, options, problem):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "twice" / "a.png", picture(seed=0))
     write(tmp_path / "twice" / "a.bmp", picture(seed=1))
+    for name in ("few/a.png", "few/a_b.png", "more/c.png", "more/b_c.png"):
+        write(tmp_path / name, picture(seed=2))
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.png").write_text("no image")
     assert is_one_sentence(call_recipe("makeup", *options, "--run-folder", run / "run"), problem)

@@ -99,11 +99,7 @@ def outputs_of(options):
         raise InputError("apply needs both: --input IMAGE_OR_FOLDER --out FOLDER.")
     if not options.input.exists():
         raise InputError(f"--input expects an image or a folder of images, but {options.input} does not exist.")
-    root = options.input if options.input.is_dir() else options.input.parent
-    if root.resolve() == options.out.resolve():
-        raise InputError(
-            f"--out is the folder of the input images, {root}; choose another, so that none is overwritten."
-        )
+    root = refuse_own_folder(options.input, options.out)
     names = names_below(root, options.out) if options.input.is_dir() else [options.input.name]
     if not names:
         raise InputError(f"--input expects images, but {options.input} contains none.")
@@ -114,6 +110,16 @@ def outputs_of(options):
         *_, twice = sorted(files.values(), key=list(files.values()).count)
         raise InputError(f"Two images of {root} would both become {twice}; rename one, or translate them separately.")
     return files
+
+
+def refuse_own_folder(path, out):
+    """Returns the folder of the images that a path names; raises an `InputError` if the results would go there."""
+    root = path if path.is_dir() else path.parent
+    if root.resolve() == out.resolve():
+        raise InputError(
+            f"--out is the folder of the input images, {root}; choose another, so that none is overwritten."
+        )
+    return root
 
 
 def names_below(root, out):

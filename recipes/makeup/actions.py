@@ -16,13 +16,14 @@ from common.base.files import refuse_existing, writing_to
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
 from common.base.ranges import Range
+from common.cli.apply import names_below, refuse_own_folder
 from common.cli.main import WITHOUT_LATENT_ACTIONS
 from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
 from common.training.generator_check import other_generator
 from common.training.trained_run import open_run
-from data_prep import decode, folders
+from data_prep import decode
 
 from . import data, measure
 
@@ -60,6 +61,7 @@ def apply(name, arguments):
         (source, reference): options.out / f"{source}_{reference}.png"
         for source, reference in itertools.product(sources, references)
     }
+    refuse_outputs(options, files)
     G = generator.get_layer("apply")
     made = {}
     for source, image in sources.items():
@@ -81,9 +83,10 @@ def remove(name, arguments):
     """Takes the style off each source."""
     options, generator, read, mark = opened(name, "remove", remove.__doc__, TransferOptions, arguments)
     sources = read("source")
+    files = {key: options.out / f"{key}.png" for key in sources}
+    refuse_outputs(options, files)
     F = generator.get_layer("remove")
     made = dict(zip(sources, drawn(F, (np.stack(list(sources.values())),), options.strength), strict=True))
-    files = {key: options.out / f"{key}.png" for key in sources}
     save(options, files, made, [[sources[key], made[key]] for key in list(sources)[:SHOWN]], mark)
     print(f"{len(sources)} images without their style in {shown(options.out)}")
 
@@ -113,7 +116,8 @@ def read_images(options, size, fit, key):
     path = getattr(options, key)
     if not path.exists():
         raise InputError(f"--{key} expects an image or a folder of images, but {path} does not exist.")
-    paths = [path / name for name in folders.find(path).names] if path.is_dir() else [path]
+    root = refuse_own_folder(path, options.out)
+    paths = [root / name for name in names_below(root, options.out)] if path.is_dir() else [path]
     images = {}
     for each in paths:
         if each.stem in images:
@@ -134,18 +138,23 @@ def drawn(network, images, strength):
     return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8)
 
 
+def refuse_outputs(options, files):
+    """Raises an `InputError` if two results would have one name, or a file would be overwritten."""
+    paths = [*files.values(), options.out / SHEET]
+    if len(set(paths)) < len(paths):
+        *_, twice = sorted(paths, key=paths.count)
+        raise InputError(f"Two results would be called {twice.name}; rename one of the images.")
+    if not options.overwrite:
+        refuse_existing(paths)
+
+
 def save(options, files, made, rows, mark):
     """Writes the results, and the sheet of rows of uint8 images."""
-    sheet = options.out / SHEET
-    if sheet in files.values():
-        raise InputError(f"A result would be called {SHEET}, the name of the sheet; rename the image.")
-    if not options.overwrite:
-        refuse_existing([*files.values(), sheet])
     with writing_to(options.out):
         options.out.mkdir(parents=True, exist_ok=True)
         for key, path in files.items():
             pictures.save_png(path, made[key], mark)
-        pictures.save_png(sheet, np.concatenate([np.concatenate(row, axis=1) for row in rows]), mark)
+        pictures.save_png(options.out / SHEET, np.concatenate([np.concatenate(row, axis=1) for row in rows]), mark)
 
 
 ACTIONS = {

@@ -1,6 +1,7 @@
 """Unpaired images without and with a style: drawn faces without and with make-up, or two collections of the user."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -59,7 +60,7 @@ class CollectionOptions:
 
     @property
     def is_embedded(self):
-        return self.photos is None and self.styled is None
+        return self.photos is None
 
 
 class Collections(NamedTuple):
@@ -74,8 +75,8 @@ class Collections(NamedTuple):
     styled: Any
 
 
-def load_collections(options, split):
-    """Returns the `Collections` of a split.
+def load_collections(options, split, count=TESTED):
+    """Returns the `Collections` of a split; `count` says how many faces are drawn for a test.
 
     Raises:
         InputError: if the data is missing or not as expected.
@@ -83,7 +84,7 @@ def load_collections(options, split):
     options.check_given(())
     if options.is_embedded:
         if split == "test":
-            known = drawn_test(images.parse_size(options.size)[0])
+            known = drawn_test(images.parse_size(options.size)[0], count)
             return Collections(known.sources, known.references)
         return drawn_collections(options.faces, images.parse_size(options.size)[0])
     chosen = pairs.PairOptions(
@@ -163,6 +164,7 @@ def drawn_collections(count, side):
     return Collections(*map(np.stack, found))
 
 
+@functools.cache  # the scores need them twice, and drawing takes longer than the networks do
 def drawn_test(side, count=TESTED):
     """Returns the `Known` faces of the test, which have other seeds than those of the training."""
     found = []
@@ -182,7 +184,7 @@ def drawn_test(side, count=TESTED):
 
 def transfers(config, count=16):
     """Returns a function from the GAN to a grid of held-out images: x, y, G(x, y) and F(y); and F(G(x, y))."""
-    held_out = load_collections(config.collections, "test")
+    held_out = load_collections(config.collections, "test", count)
     sources, references = (scale(first(each, count)) for each in held_out)
     rows = min(len(sources), len(references))
     sources, references = sources[:rows], references[:rows]

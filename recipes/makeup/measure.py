@@ -37,7 +37,7 @@ def evaluate(name, arguments):
         "identity error": mean_difference(restored, sources),
     }
     if collections.is_embedded:
-        values |= against_truth(data.drawn_test(parse_size(collections.size)[0]), applied, removed)
+        values |= against_truth(data.drawn_test(parse_size(collections.size)[0], data.TESTED), applied, removed)
     described = str(collections.styled or "drawn faces with make-up")
     kinds = {"": applied, " of the sources": sources}
     found, protocol = distances(references, kinds, described, options.extractor, is_embedded=False)
