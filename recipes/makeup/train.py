@@ -3,7 +3,7 @@
     ./run_recipe.sh makeup
 
 Paper: Chang et al., 2018, https://doi.org/10.1109/CVPR.2018.00012
-Minutes: 20
+Minutes: 28
 """
 
 import dataclasses
