@@ -97,6 +97,8 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     version = tf.__version__
+    # It may drop that a read comes before an update: gradient penalties at times read a bias of the next step.
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
 
     def value_and_gradients(loss, variables, state):
         return ForwardPass(lambda: None, variables, state).gradients(lambda _: loss(), variables)
