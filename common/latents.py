@@ -30,6 +30,8 @@ class Latents(Serializable):
     [(2, 3), (2, 1)]
     """
 
+    task = "unconditional-image-generation"  # of a generator of images that is fed such, as hubs of models call it
+
     def __init__(self, dim, class_count=0):
         self.dim = dim
         self.class_count = class_count

@@ -64,6 +64,7 @@ def written(folder, name, found=None, **config):
         ("vae", ("unconditional-image-generation",), ("- gan",)),
         ("pix2pix", ("image-to-image", "license: unknown"), ("datasets:",)),
         ("style_transfer", ("image-to-image",), ()),
+        ("text_to_image", ("text-to-image",), ("unconditional",)),
         ("mode_collapse", ("library_name: keras",), ("pipeline_tag", "datasets:")),
     ],
 )

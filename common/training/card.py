@@ -9,6 +9,7 @@ Reference: Mitchell et al., 2019, https://arxiv.org/abs/1810.03993.
 import os
 import shlex
 
+from common import latents
 from common.base import paths
 from common.base.errors import printable
 from common.base.files import whole
@@ -152,7 +153,7 @@ def tasks_of(generator):
     """Returns what hubs call the task of a generator, a list of one string; empty if it makes no images."""
     if not generator.get("makes_images"):
         return []
-    return ["unconditional-image-generation" if generator["latents"] else "image-to-image"]
+    return [latents.from_stored(generator["latents"]).task if generator["latents"] else "image-to-image"]
 
 
 def details_of(folder, name, facts):
@@ -212,8 +213,8 @@ def results_of(folder, scores):
 
 
 def is_class_conditional(folder):
-    latents = read(folder / "generator.json").get("latents") or {}
-    return bool(latents.get("config", {}).get("class_count"))
+    stored = read(folder / "generator.json").get("latents") or {}
+    return bool(stored.get("config", {}).get("class_count"))
 
 
 def by_class_of(values):

@@ -96,6 +96,8 @@ class PhraseLatents(Latents):
         phrases: list of strings.
     """
 
+    task = "text-to-image"
+
     def __init__(self, dim, phrases):
         super().__init__(dim)
         self.phrases = list(phrases)
