@@ -30,7 +30,9 @@ class Latents(Serializable):
     [(2, 3), (2, 1)]
     """
 
-    task = "unconditional-image-generation"  # of a generator of images that is fed such, as hubs of models call it
+    # What hubs of models call a generator of images that is fed such. Latents of "text-to-image" have `phrases`, and
+    # `of(phrases, count, seed)`, the inputs for so many samples of each.
+    task = "unconditional-image-generation"
 
     def __init__(self, dim, class_count=0):
         self.dim = dim

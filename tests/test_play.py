@@ -36,7 +36,7 @@ pytestmark = pytest.mark.once
 def runs(tmp_path_factory):
     """The folder of runs of some recipes, not trained; that of dcgan has directions, that of cgan three classes."""
     runs = tmp_path_factory.mktemp("runs")
-    for name in ("dcgan", "cgan", "pix2pix", "style_transfer", "mode_collapse"):
+    for name in ("dcgan", "cgan", "pix2pix", "style_transfer", "mode_collapse", "text_to_image"):
         (runs / name).mkdir()
         store_networks(runs / name, build(name))
         config = as_json(TINY[name].module.Config(**TINY[name].config))
@@ -187,6 +187,17 @@ def test_translators_translate_uploads(runs, tmp_path, name, count):
         assert image.shape[:2] == answer.shape[:2] and found is None
 
 
+def test_phrases_are_drawn(runs):
+    playground = Playground("text_to_image", runs / "text_to_image")
+    assert not playground.remarks and not playground.space
+    red, blue = (playground.of_phrase(phrase, 3, 4) for phrase in ("a red bag", "a blue coat"))
+    assert red.info["Software"] and np.asarray(red).shape == np.asarray(blue).shape
+    assert not np.array_equal(red, blue)
+    assert np.array_equal(red, playground.of_phrase("a red bag", 3, 4))
+    with pytest.raises(InputError, match="'!', which has no word"):
+        playground.of_phrase("!", 3, 4)
+
+
 def test_points_are_no_images(runs):
     playground = Playground("mode_collapse", runs / "mode_collapse")
     assert playground.space is None and not playground.translators and playground.remarks
@@ -267,8 +278,8 @@ def test_the_cell_at_a_place():
 
 
 @contextlib.contextmanager
-def served(runs, *options, stop=signal.SIGTERM):
-    """Serves the page of the generator of dcgan that comes with the project; yields its address.
+def served(runs, *options, stop=signal.SIGTERM, recipe="dcgan"):
+    """Serves the page of the generator of a recipe that comes with the project; yields its address.
 
     Nothing that it has written elsewhere is left when a signal has stopped it.
     """
@@ -280,7 +291,7 @@ def served(runs, *options, stop=signal.SIGTERM):
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(runs / "scratch"),
     }
-    command = [sys.executable, "-P", "-m", "recipes.dcgan.train", "play", "--pretrained", *options]
+    command = [sys.executable, "-P", "-m", f"recipes.{recipe}.train", "play", "--pretrained", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with heeding_ctrl_c():
         process = subprocess.Popen(command, env=environment, text=True, **pipes)
@@ -471,3 +482,20 @@ def test_the_page_shows_every_tab(page, width):
         page.get_by_role("tab", name=name).click(timeout=10_000)
         assert page.get_by_role("tab", name=name).get_attribute("aria-selected") == "true"
     assert is_as_wide_as_the_window(page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("play")
+def test_the_page_draws_phrases(browser, tmp_path):
+    with served(tmp_path, recipe="text_to_image") as address:
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.goto(address)
+        page.wait_for_selector("#samples img")
+        phrase = page.locator("#phrase textarea, #phrase input")
+        phrase.fill("a red striped bag")
+        assert changed(page, "#samples", lambda: phrase.press("Enter"))
+        phrase.fill("?")
+        phrase.press("Enter")
+        page.get_by_text("which has no word").wait_for(timeout=30_000)
+        assert is_as_wide_as_the_window(page)
+        page.close()

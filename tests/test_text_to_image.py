@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from common import backend
+from common.base.errors import InputError
 from common.latents import as_stored, from_stored
 from common.sampling import draw_samples
 from common.saving import open_network
@@ -186,6 +187,13 @@ def test_latents_are_stored_with_their_phrases():
 
 
 @pytest.mark.once
+def test_a_grid_has_also_captions_without_a_word():
+    latents = PhraseLatents(4, ["!", "a red bag"])
+    assert [len(part) for part in latents.grid(0, count=16)] == [16, 16]
+    with pytest.raises(InputError, match="no word"):
+        latents.of(["!"], 1, 0)
+
+
 def test_r_precision_asks_for_the_right_phrase_among_wrong_ones(monkeypatch):
     texts = [f"phrase {row}" for row in range(200)]
 

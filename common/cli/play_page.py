@@ -77,6 +77,9 @@ def build(playground, scratch):
             elif playground.translators:
                 with gr.Tab("Upload"):
                     translate_tab(playground)
+            elif playground.latents:
+                with gr.Tab("Phrases"):
+                    phrases_tab(page, playground)
             if playground.has_training:
                 with gr.Tab("Training"):
                     training_tab(page, playground)
@@ -146,6 +149,28 @@ def samples_tab(page, playground, chosen):
     page.load(draw, inputs, [drawn, size, sheet])
     again.click(lambda: secrets.randbelow(2**31), None, seed)
     sheet.select(choose, [drawn, size, chosen], chosen)
+
+
+def phrases_tab(page, playground):
+    """Shows samples of a phrase."""
+    known = playground.latents.phrases
+    hint = f"Such as {known[-1]!r}; Enter draws it."
+    phrase = gr.Textbox(known[0], label="phrase", elem_id="phrase", info=hint)
+    with gr.Row():
+        seed = gr.Number(0, label="seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=100)
+        count = gr.Slider(1, 64, 16, step=1, label="samples", min_width=150)
+    again = gr.Button("New samples", variant="primary", elem_id="new-samples")
+    sheet = shown_image("", elem_id="samples")
+
+    @answering
+    def draw(phrase, seed, count):
+        return playground.of_phrase(phrase, int(seed or 0), int(count))
+
+    inputs = [phrase, seed, count]
+    for event in (phrase.submit, seed.change, count.change):
+        event(draw, inputs, sheet, show_progress="hidden", trigger_mode="always_last")
+    page.load(draw, inputs, sheet)
+    again.click(lambda: secrets.randbelow(2**31), None, seed)
 
 
 # Walk -------------------------------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from common.base.errors import InputError
 from common.base.pictures import scale, unscale
 from common.cli.apply import translate
 from common.latent_space import lerp, path, truncated
+from common.sampling import draw_samples
 from common.saving import digest_of
 from common.scoring import inversion, linear_directions
 from common.scoring.evaluator import PRINTED, Scores
 from common.scoring.metrics import target_scores
 from common.training.callbacks import read_log
 from common.training.generator_check import are_one_image, shapes_of
-from common.training.trained_run import grids_of, image_options, load_generator, open_space
+from common.training.trained_run import grids_of, image_options, load_generator, load_latents, open_space
 from data_prep import decode, images
 
 COLUMNS = 8  # of the sheet of samples
@@ -50,6 +51,7 @@ class Playground:
     Attributes:
         space: `LatentSpace`; None of a generator that is fed no latent vector.
         translators: dictionary from names to networks of images to images.
+        latents: the `Latents` of a generator of phrases, with `phrases` and `of`; None of others.
         class_names: tuple of strings; empty of a generator without classes.
         directions: dictionary from names to `Direction`, at most `MOST_DIRECTIONS`.
         remarks: list of strings, why something is missing.
@@ -61,6 +63,7 @@ class Playground:
     def __init__(self, name, folder, where="", marks=True):
         self.name, self.folder, self.where, self._marks = name, Path(folder), where, marks
         self.space, self.translators, self.class_names, self.directions, self.remarks = None, {}, (), {}, []
+        self.latents = None
         self._digest, self._fit = None, "crop"
         self._lock = threading.Lock()  # events of a page come in several threads, and Keras is not made for that
         if (self.folder / "generator.keras").exists():
@@ -77,11 +80,22 @@ class Playground:
             generator = load_generator(self.folder / "generator.keras", self.name)
             self.translators = translators_of(generator)
             if not self.translators:
-                self.remarks.append(str(error))
+                self._read_phrases(generator, error)
         self._digest = digest_of(generator)
         if self.space:
             self._read_options()
             self._read_directions()
+
+    def _read_phrases(self, generator, error):
+        """Reads the latents of a generator of phrases; of any other one it remarks why it has no samples here."""
+        try:
+            found = load_latents(self.folder, generator)
+        except InputError:
+            found = None
+        if found and found.task == "text-to-image":
+            self.latents, self._generator = found, generator
+        else:
+            self.remarks.append(str(error))
 
     def _read_options(self):
         """Reads what the run knows of its training images: how they were fitted, and the names of their classes."""
@@ -154,6 +168,17 @@ class Playground:
         if truncation != 1:
             names = [f"{name}, truncation {truncation:g}" for name in names]
         return [Chosen(*each, seed) for each in zip(names, vectors, labels, strict=True)]
+
+    def of_phrase(self, phrase, seed, count):
+        """Returns samples of a phrase as a sheet, a marked image of Pillow.
+
+        Raises:
+            InputError: if it has no word.
+        """
+        inputs = self.latents.of([phrase], count, seed)
+        with self._lock:
+            images = draw_samples(self._generator, inputs)
+        return self.marked(sheet_of(images, min(COLUMNS, count)), seed)
 
     def between(self, chosen, steps, closed=False):
         """Returns the samples of a path through chosen ones, a list of `Chosen`; classes are mixed on the way.

@@ -23,7 +23,7 @@ from common.training.trained_run import load_generator, load_latents
 from data_prep.captions import lines_of
 
 from . import measure
-from .phrases import encoded, words_of
+from .phrases import encoded, refuse_wordless, words_of
 from .text import halves
 
 GIVEN = 8  # phrases of the training that are drawn without --text
@@ -41,15 +41,7 @@ class PhraseOptions(PictureChoice):
         refuse_wordless(self.text, "--text")
 
     def phrases(self, latents):
-        return list(self.text) or latents.phrases[:GIVEN]
-
-
-def refuse_wordless(phrases, where):
-    for phrase in phrases:
-        if not words_of(phrase):
-            raise InputError(
-                f"{where} has the phrase {phrase!r}, which has no word; expected one, such as 'a red bag'."
-            )
+        return list(self.text) or [each for each in latents.phrases if words_of(each)][:GIVEN]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,5 +140,4 @@ ACTIONS = {
     "walk": walk_phrases,
     "export": None,
     "features": None,
-    "play": None,
 }

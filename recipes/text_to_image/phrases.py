@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 
+from common.base.errors import InputError
 from common.latents import GRID_COUNT, FixedDraws, Latents, in_turn
 
 MOST_WORDS, MOST_NGRAMS = 16, 24  # of a phrase, and of a word; what is beyond is not read
@@ -20,6 +21,14 @@ def words_of(phrase):
     ['a', 'red', 't-shirt', 'striped']
     """
     return re.findall(r"\w+(?:['’-]\w+)*", phrase.lower())
+
+
+def refuse_wordless(phrases, where="The text"):
+    for phrase in phrases:
+        if not words_of(phrase):
+            raise InputError(
+                f"{where} has the phrase {phrase!r}, which has no word; expected one, such as 'a red bag'."
+            )
 
 
 def ngrams(word):
@@ -110,9 +119,17 @@ class PhraseLatents(Latents):
 
     def grid(self, seed, count=GRID_COUNT):
         """Returns the inputs for the grid of an epoch: the first phrases, one in each row, with equal latents."""
-        return self.of(self.phrases[: count // SIDE], SIDE, seed)
+        return self._rows(self.phrases[: count // SIDE], SIDE, seed)  # also of captions without a word
 
     def of(self, phrases, count, seed):
-        """Returns the inputs for `count` samples of each phrase, one phrase after the other, with equal latents."""
+        """Returns the inputs for `count` samples of each phrase, one phrase after the other, with equal latents.
+
+        Raises:
+            InputError: if a phrase has no word.
+        """
+        refuse_wordless(phrases)
+        return self._rows(phrases, count, seed)
+
+    def _rows(self, phrases, count, seed):
         latents = FixedDraws(seed).normal(count, self.dim)
         return np.tile(latents, (len(phrases), 1)), np.repeat(encoded(phrases), count, axis=0)
