@@ -57,7 +57,8 @@ def halve(folder):
         variable.assign(keras.ops.convert_to_numpy(variable).astype("float16").astype("float32"))
     with whole(path) as part:
         network.save(part)
-        members = {name: zipfile.ZipFile(part).read(name) for name in zipfile.ZipFile(part).namelist()}
+        with zipfile.ZipFile(part) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for name, content in members.items():
                 archive.writestr(name, content)

@@ -63,7 +63,7 @@ class Playground:
     def __init__(self, name, folder, where="", marks=True):
         self.name, self.folder, self.where, self._marks = name, Path(folder), where, marks
         self.space, self.translators, self.class_names, self.directions, self.remarks = None, {}, (), {}, []
-        self.latents = None
+        self.latents, self._generator = None, None
         self._digest, self._fit = None, "crop"
         self._lock = threading.Lock()  # events of a page come in several threads, and Keras is not made for that
         if (self.folder / "generator.keras").exists():
