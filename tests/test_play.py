@@ -269,6 +269,17 @@ def test_a_port_that_is_taken():
     assert usable_port("127.0.0.1") in PORTS
 
 
+@pytest.mark.parametrize("address", ["127.0.0.2", "::1"])
+def test_a_port_that_is_taken_on_this_machines_own_address(address):
+    if refused(address, 0):
+        pytest.skip(f"this machine has no address {address}")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with pytest.raises(InputError, match="give another --port"):  # Gradio would not serve there
+            usable_port(address, server.getsockname()[1])
+
+
 def test_the_cell_at_a_place():
     assert [cell_at(place, (300, 200), 3, 5) for place in ((30, 20), (270, 80), (120, 180))] == [0, 2, 4]
     assert cell_at((270, 180), (300, 200), 3, 5) is None

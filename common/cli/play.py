@@ -28,6 +28,7 @@ from common.cli.run_choice import RunChoice
 from common.launch import environment
 
 PORTS = range(7860, 7960)
+LOCAL = "127.0.0.1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ def play_action(name, arguments):
     """Opens a page to play with a generator: samples, walks, directions, uploads, and how its training goes."""
     (options,) = parse(f"./run_recipe.sh {name} play", play_action.__doc__, {"play": PlayOptions}, arguments)
     playground = Playground(name, options.folder(name), options.where(), marks=not options.no_mark)
-    address = options.share_on or "127.0.0.1"
+    address = options.share_on or LOCAL
     usable_port(address, options.port)  # before seconds of loading
     if importlib.util.find_spec("gradio") is None:
         environment.ensure_on_demand("play", "Pages in the browser")
@@ -130,6 +131,11 @@ def usable_port(address, port=None):
 
 def refused(address, port):
     """Returns why a port of an address cannot be used, 0 for any port; None if it can."""
+    # Gradio looks for the port on 127.0.0.1, whatever address the page is to have.
+    return next(filter(None, (cannot_bind(each, port) for each in (address, LOCAL))), None)
+
+
+def cannot_bind(address, port):
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server before may have just ended
