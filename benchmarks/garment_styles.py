@@ -24,8 +24,6 @@ from data_prep import images
 from recipes.text_to_image import garments
 
 SHAPES = ("t-shirt", "pullover", "dress", "coat", "shirt")  # worn on the upper body, so that they are aligned
-
-
 HELD_OUT = 8  # of each collection: rows and columns of a matrix
 
 

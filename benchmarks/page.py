@@ -7,12 +7,11 @@ The generator is the one that comes with the project. Each answer is a picture a
 
 import argparse
 import io
-import statistics
-import time
 
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
+from benchmarks.interleaved import interleaved
 from common.base.errors import exit_code
 from common.cli.playground import COLUMNS, Playground
 from common.training import pretrained
@@ -27,19 +26,12 @@ def main():
     one, *_, other = playground.samples(0, 64)
     direction = next(iter(playground.directions))
     answers = {
-        "64 samples": lambda seed: playground.picture(playground.samples(seed, 64), COLUMNS),
-        "a place of a walk": lambda seed: playground.picture([playground.walk([one, other], seed / options.rounds)]),
-        "a sample moved": lambda seed: playground.picture([playground.moved(one, {direction: seed / options.rounds})]),
+        "64 samples": lambda: png_of(playground.picture(playground.samples(1, 64), COLUMNS)),
+        "a place of a walk": lambda: png_of(playground.picture([playground.walk([one, other], 0.5)])),
+        "a sample moved": lambda: png_of(playground.picture([playground.moved(one, {direction: 1.0})])),
     }
-    for name, answer in answers.items():
-        png_of(answer(0))  # the first call compiles
-        print(f"{name}: {1000 * statistics.median(timed(answer, seed) for seed in range(options.rounds)):.0f} ms")
-
-
-def timed(answer, seed):
-    start = time.perf_counter()
-    png_of(answer(seed))
-    return time.perf_counter() - start
+    for name, seconds in interleaved(answers, options.rounds, repeats=1).items():
+        print(f"{name}: {1000 * seconds:.0f} ms")
 
 
 def png_of(picture):

@@ -62,10 +62,10 @@ def halve(folder):
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for name, content in members.items():
                 archive.writestr(name, content)
-    replaced = f"{facts['digest']}…", f"{digest_of(network)}…, rounded to half precision"
+    before, facts["digest"] = facts["digest"], digest_of(network)
     card = folder / "README.md"
+    replaced = f"{before}…", f"{facts['digest']}…, rounded to half precision"
     card.write_text(card.read_text("utf-8").replace(*replaced), "utf-8")
-    facts["digest"] = digest_of(network)
     (folder / "generator.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
@@ -76,7 +76,7 @@ def publish(folder, target):
         raise InputError(f"{folder / 'generator.keras'} has {size:,} bytes; at most {MOST_BYTES:,} can be committed.")
     target.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
-        if (folder / name).exists():
+        if name != FILE or target.name not in WITHOUT_DIRECTIONS:
             shutil.copyfile(folder / name, target / name)
     last = grids_of(folder)[-1]
     shutil.copyfile(last, target / "samples.png")

@@ -194,6 +194,7 @@ def test_a_grid_has_also_captions_without_a_word():
         latents.of(["!"], 1, 0)
 
 
+@pytest.mark.once
 def test_r_precision_asks_for_the_right_phrase_among_wrong_ones(monkeypatch):
     texts = [f"phrase {row}" for row in range(200)]
 
