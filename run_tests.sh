@@ -27,16 +27,17 @@ PYTHONPATH=$root timed "the environment" "$python" -P -m common.launch.environme
 venv_python=$(PYTHONPATH=$root "$python" -P -m common.launch.environment --python)
 
 cd "$root"
-# A process a core with a thread each is faster than one process with all of them. What JAX compiles is kept between tests,
-# and compiled in a hurry: XLA's optimizations take longer than they save in a few steps of tiny networks.
+# A process a core with a thread each is faster than one process with all of them. What JAX compiles is kept between tests.
 cache=$(mktemp -d)
 trap 'rm -rf -- "$cache"' EXIT
 export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3
-export XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true ${XLA_FLAGS:-}"
 export JAX_COMPILATION_CACHE_DIR=$cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 selection="not nightly" # everything with the first backend, then only what depends on the backend
 for backend in "${backends[@]}"; do
     echo "== Tests on $backend"
+    if [ "$backend" = jax ]; then # XLA's optimizations take longer than they save in a few steps of tiny networks
+        export XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true ${XLA_FLAGS:-}"
+    fi
     KERAS_BACKEND=$backend timed "tests on $backend" \
         "$venv_python" -m pytest --numprocesses auto --dist loadgroup -m "$selection" "$@"
     selection="not nightly and not once"
