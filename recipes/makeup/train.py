@@ -131,7 +131,7 @@ def build(config, image_shape, steps):
     gan.compile(
         loss=NonSaturating(),
         loss_weights=config.terms.weights(),
-        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
+        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5, global_clipnorm=20.0),  # there is no norm layer
         discriminator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
     )
     return gan
