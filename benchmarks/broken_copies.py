@@ -501,8 +501,8 @@ MISTAKES = (
     Mistake(
         "makeup whose G finds the style on the source",
         "recipes/makeup/train.py",
-        "*in_another_hue((warped, y), (bare_warped, bare), self.seed_generator)",
-        "warped, y",
+        "bare = F(G((removed, ops.roll(y, 1, axis=0))))",
+        "bare = removed",
         "tests/test_makeup.py::test_the_losses_are_those_of_the_paper",
     ),
     Mistake(

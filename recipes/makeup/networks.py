@@ -37,8 +37,6 @@ class Judge(Discriminator):
 def painted(image, filters, reference=None):
     """Returns images with a change added, so that what is to stay needs no layer that copies it.
 
-    They are clipped to [-1, 1], the gradients are not: where all pixels are clipped, nothing else brings them back.
-
     Args:
         image: symbolic tensor `(batch, height, width, channels)`, values in [-1, 1]; sides are multiples
             of 4.
@@ -53,8 +51,7 @@ def painted(image, filters, reference=None):
     x = activated(convolution(layers.UpSampling2D(2)(x), 2 * filters))
     x = activated(convolution(layers.Concatenate()([x, fine]), 2 * filters))
     x = activated(convolution(layers.Concatenate()([layers.UpSampling2D(2)(x), seen]), filters))
-    changed = image + convolution(x, image.shape[-1])
-    return changed + ops.stop_gradient(ops.clip(changed, -1.0, 1.0) - changed)
+    return ops.clip(image + convolution(x, image.shape[-1]), -1.0, 1.0)
 
 
 def downsampled(x, filters):

@@ -13,7 +13,7 @@ class Terms:
     identity: Weight = 30.0  # weight of F(G(x, y)) being x
     style: Weight = 50.0  # weight of G(F(y), G(x, y)) being y
     pair: Weight = 0.1  # weight of fooling D_S, which compares the styles of two images
-    warped: Weight = 500.0  # weight of G(F(y), W(y')) being y', which is y in another hue; not of the paper
+    warped: Weight = 500.0  # weight of G(b, W(y)) being y, where b is y without its style; not of the paper
 
     def weights(self):
         """Returns the `loss_weights` of `compile`."""

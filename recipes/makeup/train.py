@@ -21,7 +21,6 @@ from common.training.length import Length
 from common.training.run import first_side_by_side
 
 from . import actions, data
-from .hues import in_another_hue
 from .networks import Apply, Judge, Remove
 from .terms import Terms
 
@@ -53,9 +52,9 @@ def there_and_back(image_shape, filters):
 
 
 class PairedCycleGAN(GAN):
-    """A sample is `(x, (y, w))`: a source, a reference, and that warped; the fake one is `(G(x, y), F(y), F(w), e)`.
+    """A sample is `(x, (y, w))`: a source, a reference, and that warped; the fake one is `(G(x, y), F(y), F(w), b)`.
 
-    e is an example: source, reference, result. D_Y is the discriminator, D_X is `is_plain`, D_S, of pairs, `is_same`.
+    b is the reference without its style. D_Y is the discriminator, D_X is `is_plain`, and D_S, of pairs, `is_same`.
     """
 
     players = {"discriminator": ("discriminator", "is_plain", "is_same"), "generator": ("generator",)}
@@ -68,9 +67,9 @@ class PairedCycleGAN(GAN):
     def fake(self, batch):
         x, (y, warped) = batch
         applied, removed = self.generator((x, y), training=True)
-        bare, bare_warped = map(ops.stop_gradient, (removed, self.halves[1](warped)))
-        example = bare, *in_another_hue((warped, y), (bare_warped, bare), self.seed_generator)
-        return applied, removed, bare_warped, example
+        G, F = self.halves
+        bare = F(G((removed, ops.roll(y, 1, axis=0))))  # another style hides what F has left of this one
+        return applied, removed, ops.stop_gradient(F(warped)), ops.stop_gradient(bare)
 
     def styles(self, real, fake):
         """Returns the styles of the references, of them warped, and of the results, which are to be all the same.
@@ -89,7 +88,7 @@ class PairedCycleGAN(GAN):
         return terms
 
     def generator_loss(self, real, fake):
-        (x, (y, _)), (applied, removed, _, (bare, shown, wanted)), (G, F) = real, fake, self.halves
+        (x, (y, warped)), (applied, removed, _, bare), (G, F) = real, fake, self.halves
         own, same, added = self.styles(real, fake)
         terms = {
             "styled": self.adversarial_generator_loss(y, applied)["adversarial"],
@@ -100,7 +99,7 @@ class PairedCycleGAN(GAN):
         if self.loss_weights.get("g_pair", 1.0):  # otherwise spare what they cost
             terms["pair"] = self.fooled((own, same), (own, added), "is_same")
         if self.loss_weights.get("g_warped", 1.0):
-            terms["warped"] = squared_distance(wanted, G((bare, shown)))
+            terms["warped"] = squared_distance(y, G((bare, warped)))
         return terms
 
     def told_apart(self, real, fake, network):
@@ -131,7 +130,7 @@ def build(config, image_shape, steps):
     gan.compile(
         loss=NonSaturating(),
         loss_weights=config.terms.weights(),
-        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5, global_clipnorm=20.0),  # there is no norm layer
+        generator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
         discriminator_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
     )
     return gan
@@ -141,7 +140,8 @@ def train(config, run):
     """Trains a GAN as `config` says, resumes what `run` holds, and returns it."""
     run.set_random_seed()
     batches = data.load(config)
-    gan = build(config, batches.sample_shape[0], steps=run.plan(batches) * len(batches))
+    image_shape, _ = batches.sample_shape
+    gan = build(config, image_shape, steps=run.plan(batches) * len(batches))
     run.fit(gan, batches, draw=data.transfers(config), columns=10, show=first_side_by_side)
     return gan
 
