@@ -43,7 +43,11 @@ from common.base import keras_settings  # noqa: F401 (before a network is built)
 
 
 def samples(batch):
-    """Returns the samples of a batch that Keras passes to `train_step`, without the None of a missing target."""
+    """Returns the samples of a batch that Keras passes to `train_step`, without the None of a missing target.
+
+    They are tensors: `fit` hands over such, and `train_on_batch`, where it runs eagerly, whatever it was given.
+    """
+    batch = keras.tree.map_structure(lambda part: None if part is None else keras.ops.convert_to_tensor(part), batch)
     if not isinstance(batch, (list, tuple)):
         return batch
     parts = tuple(part for part in batch if part is not None)
@@ -387,8 +391,7 @@ elif keras.backend.backend() == "torch":
 
     class Model(keras.Model):
         def train_step(self, batch):
-            # `fit` hands over tensors, `train_on_batch` whatever it was given.
-            return self.update(keras.tree.map_structure(keras.ops.convert_to_tensor, samples(batch)))
+            return self.update(samples(batch))
 
     def supports_steps_per_execution():
         return False

@@ -1,6 +1,7 @@
 """Recipes as a user runs them: trained, resumed, sampled from, copied, interrupted."""
 
 import csv
+import functools
 import os
 import shutil
 import signal
@@ -51,36 +52,41 @@ def trained(tmp_path_factory, quick):
 @pytest.mark.parametrize("name", TINY)
 @tried_again
 def test_recipe_trains_and_resumes(quick, monkeypatch, tmp_path, name):
-    """Two epochs of two steps, stopped and resumed between them, end with the bits of two epochs in one go."""
+    """Two epochs of two steps end with the bits of a run that has the files of the first epoch and continues."""
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     arguments = (name, *quick[name], "--epochs", 2, "--run-folder")
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "Checkpoint", StopAfterTheFirst)
-        answer = call_recipe(*arguments, tmp_path / "resumed")
-        assert answer.returncode == 130, answer.stderr
-    for run in ("resumed", "whole"):
-        answer = call_recipe(*arguments, tmp_path / run)
-        assert answer.returncode == 0, answer.stderr
-        assert ("Continuing" in answer.stdout) == (run == "resumed")
-    assert_same_state(tmp_path / "resumed", tmp_path / "whole")
+        patch.setattr(callbacks, "Checkpoint", functools.partial(CopiedAfterTheFirst, resumed))
+        answer = call_recipe(*arguments, whole)
+    assert answer.returncode == 0, answer.stderr
+    assert "Continuing" not in answer.stdout
+    answer = call_recipe(*arguments, resumed)
+    assert answer.returncode == 0, answer.stderr
+    assert "Continuing" in answer.stdout
+    assert_same_state(resumed, whole)
 
-    folder = tmp_path / "whole"
-    assert {path.name for path in folder.iterdir()} >= MADE
-    with (folder / "log.csv").open() as file:
+    assert {path.name for path in resumed.iterdir()} >= MADE
+    with (resumed / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     losses = {"d_loss", "g_loss"} if name not in WITHOUT_DISCRIMINATOR else {"g_loss"}
     assert np.isfinite([float(row[loss]) for row in rows for loss in losses]).all()
-    assert cv2.imread(str(folder / "samples" / "epoch_002.png")).std() > 0
+    assert cv2.imread(str(resumed / "samples" / "epoch_002.png")).std() > 0
     # The last lines say what to try next.
     assert f"./run_recipe.sh {name} {'apply' if name in TRANSLATORS else 'sample'}" in answer.stdout
-    assert f"./run_recipe.sh {name} " in (folder / "README.md").read_text("utf-8")
+    assert f"./run_recipe.sh {name} " in (resumed / "README.md").read_text("utf-8")
 
 
-class StopAfterTheFirst(callbacks.Checkpoint):
-    """As Ctrl-C when the first epoch is stored."""
+class CopiedAfterTheFirst(callbacks.Checkpoint):
+    """Copies the run folder when the first epoch is stored, as it would be left by a process killed then."""
+
+    def __init__(self, copy, folder):
+        super().__init__(folder)
+        self.copy = copy
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        raise KeyboardInterrupt
+        if epoch == 0:
+            shutil.copytree(self.folder, self.copy)
 
 
 def assert_same_state(first, second):
@@ -98,21 +104,38 @@ def weights(path):
         return archive.read("model.weights.h5")
 
 
-@pytest.mark.slow
-@pytest.mark.once
-@pytest.mark.parametrize("name", TINY)
-def test_copy_runs_without_an_edit(tmp_path, name):
-    """By the script, in a path with spaces, from another folder. On one backend: the code is that of the recipe."""
+@pytest.fixture
+def copied_project(tmp_path):
+    """A copy of the project, in a path with spaces."""
     project = tmp_path / "a project with spaces"
     ignored = shutil.ignore_patterns(".venv", ".git", "runs", "__pycache__", ".*cache", "*.lock")
     shutil.copytree(PROJECT, project, ignore=ignored)
-    answer = run_recipe("new", "my_gan", "--from", name, project=project, cwd=tmp_path)
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_copy_runs_without_an_edit(copied_project, tmp_path):
+    """By the script, from another folder."""
+    answer = run_recipe("new", "my_gan", "--from", "dcgan", project=copied_project, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [line[2] for line in answer.stdout.splitlines() if line.startswith("  ")] == ["1", "2", "3"]
-    answer = run_recipe("my_gan", *tiny_options(tmp_path)[name], "--epochs", 1, project=project, cwd=tmp_path)
+    answer = run_recipe("my_gan", *tiny_options(tmp_path)["dcgan"], "--epochs", 1, project=copied_project, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert {path.name for path in (project / "runs" / "my_gan").iterdir()} >= MADE
-    assert "my_gan" in run_recipe(project=project).stdout
+    assert {path.name for path in (copied_project / "runs" / "my_gan").iterdir()} >= MADE
+    assert "my_gan" in run_recipe(project=copied_project).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_copies_of_all_recipes_run_without_an_edit(copied_project, tmp_path):
+    """On one backend: the code is that of the recipe."""
+    command = [sys.executable, "-m", "tests.copied_recipes", tmp_path / "runs"]
+    (tmp_path / "runs").mkdir()
+    answer = subprocess.run(command, cwd=copied_project, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    for name in TINY:
+        assert {path.name for path in (tmp_path / "runs" / name).iterdir()} >= MADE
 
 
 @pytest.mark.slow
