@@ -10,7 +10,6 @@ import importlib
 import sys
 from pathlib import Path
 
-import benchmarks.drills.light_backend  # noqa: F401 (before Keras)
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split

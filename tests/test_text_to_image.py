@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from benchmarks import one_hot
 from common import backend
 from common.base.errors import InputError
 from common.latents import as_stored, from_stored
@@ -42,16 +43,28 @@ def number(value):
 
 
 @pytest.mark.once
+@pytest.mark.xdist_group("garments")  # made once
 def test_no_unseen_combination_is_shown_in_training():
     unseen = garments.unseen_combinations()
     (shown, looks), (_, held_out) = garments.load("train"), garments.load("test")
     assert len(unseen) == 48  # 15% of 10 garments, 8 colours and 4 patterns
     assert not unseen & set(map(tuple, looks[:, :3].tolist()))
-    of_test = np.array([tuple(look) in unseen for look in held_out[:, :3].tolist()])
-    assert of_test.mean() == 0.5
+    assert garments.are_unseen(held_out).mean() == 0.5
     for place, count in enumerate(garments.COUNTS[:3]):  # each word is in some of them
         assert {combination[place] for combination in unseen} == set(range(count))
     assert len(shown.images) == len(shown.captions) == len(looks) == 20_000
+
+
+@pytest.mark.once
+@pytest.mark.xdist_group("garments")  # made once
+def test_each_combination_of_the_training_is_a_class_of_the_one_hot_gan():
+    (_, looks), (_, held_out) = garments.load("train"), garments.load("test")
+    classes = one_hot.classes_of(looks)
+    of_class = {each: {tuple(look) for look in looks[classes == each].tolist()} for each in range(544)}
+    assert {len(each) for each in of_class.values()} == {1}  # 272 combinations before 2 backgrounds
+    assert classes.max() == 543
+    with pytest.raises(ValueError, match="unseen combinations"):
+        one_hot.classes_of(held_out)
 
 
 @pytest.mark.once

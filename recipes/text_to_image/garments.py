@@ -72,6 +72,12 @@ def unseen_combinations():
     return chosen
 
 
+def are_unseen(looks):
+    """Returns whether the combinations of looks `(count, 4)` are not shown in training, a bool array `(count,)`."""
+    unseen = unseen_combinations()
+    return np.array([tuple(look[:3]) in unseen for look in looks.tolist()])
+
+
 def drawn_looks(labels, rng, is_seen=True):
     """Returns random looks of garments, `(count, 4)`: of the combinations of the training, or else of the others."""
     unseen = unseen_combinations()

@@ -1,5 +1,7 @@
 """The action evaluate: does an image show what its phrase says, also if no image of the training does?"""
 
+import functools
+
 import numpy as np
 
 from common.base.arguments import parse
@@ -70,14 +72,12 @@ def matching(training, kinds, phrases, looks=None):
 
 def of_garments(training, real, drawn, phrases):
     """Returns what is right in images of the embedded phrases, of seen and of unseen combinations apart."""
-    (judging, known), (_, looks) = garments.load("judges"), garments.load("test")
-    classify = judges.pattern_classifier(judging.images, known[:, 2], garments.COUNTS[2])
-    unseen = garments.unseen_combinations()
-    is_unseen = np.array([tuple(look[:3]) in unseen for look in looks.tolist()])
+    (judging, _), (_, looks) = garments.load("judges"), garments.load("test")
+    is_unseen = garments.are_unseen(looks)
     parts, found = {"seen": ~is_unseen, "unseen": is_unseen}, {}
     nearest = training.images[nearest_phrases(phrases, training.captions)]
     for of, images in {"": drawn, ", real": real, ", nearest phrase": nearest}.items():
-        right = right_words(images, looks, classify)
+        right = right_words(images, looks, pattern_judge())
         for part, rows in parts.items():
             found[f"all three right, {part}{of}"] = float(right[rows].all(axis=1).mean())
             for word, share in zip(WORDS, right[rows].mean(axis=0), strict=True):
@@ -96,6 +96,13 @@ def right_words(images, looks, classify):
     greys, colours, _ = garments.seen_in(images)
     _, labels = extractors.load("garments")(greys)
     return np.column_stack([labels, colours, classify(images)]) == looks[:, :3]
+
+
+@functools.cache
+def pattern_judge():
+    """Returns the function from images to patterns that is trained on the images for judges."""
+    judging, looks = garments.load("judges")
+    return judges.pattern_classifier(judging.images, looks[:, 2], garments.COUNTS[2])
 
 
 def nearest_phrases(phrases, captions):
