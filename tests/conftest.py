@@ -140,7 +140,7 @@ def call_recipe(*arguments, cwd=None):
         ("common.cli.evaluate", [name, *rest]) if name in ("evaluate", "compare") else (f"recipes.{name}.train", rest)
     )
     output, errors, code = io.StringIO(), io.StringIO(), 0
-    keras.backend.clear_session()  # names of layers begin anew, as in a process of its own
+    keras.backend.clear_session(free_memory=False)  # names of layers begin anew, as in a process of its own
     command = {"GAN_COOKBOOK_COMMAND": shlex.join(["./run_recipe.sh", name, *rest])}
     with (
         contextlib.chdir(cwd or Path.cwd()),

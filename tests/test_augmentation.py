@@ -15,6 +15,8 @@ from recipes.augmentation import data, study
 from recipes.augmentation.train import Config
 from tests.conftest import call_recipe, is_one_sentence
 
+pytestmark = pytest.mark.xdist_group("augmentation")  # in one process, so that what they share is made once
+
 RNG = np.random.default_rng(0)
 NAMES = ("dark", "grey", "light")
 CLASSES = len(NAMES)

@@ -21,6 +21,8 @@ from recipes.dcgan.train import ConvolutionalDiscriminator
 from tests.conftest import call_recipe, equal, is_one_sentence, values
 from tests.tiny_recipes import build
 
+pytestmark = pytest.mark.xdist_group("features")  # in one process, so that what they share is made once
+
 RNG = np.random.default_rng(0)
 
 

@@ -16,7 +16,7 @@ from tests.conftest import call_recipe, is_one_sentence
 from tests.files import picture, write
 from tests.tiny_recipes import TINY, build
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group("generator_check")]
 
 
 @pytest.fixture(scope="module")

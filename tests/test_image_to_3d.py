@@ -21,6 +21,8 @@ from recipes.image_to_3d.train import Config, build
 from tests.conftest import call_recipe, is_one_sentence, values
 from tests.tiny_recipes import boxes
 
+pytestmark = pytest.mark.xdist_group("image_to_3d")  # in one process, so that what they share is made once
+
 RESOLUTION = 8
 
 

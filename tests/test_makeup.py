@@ -16,6 +16,8 @@ from recipes.makeup.train import Config, build
 from tests.conftest import call_recipe, is_one_sentence
 from tests.files import picture, write, write_many
 
+pytestmark = pytest.mark.xdist_group("makeup")  # in one process, so that what they share is made once
+
 RNG = np.random.default_rng(0)
 SHAPE = (16, 16, 3)
 

@@ -16,7 +16,7 @@ from tests.conftest import call_recipe
 from tests.files import picture, write
 from tests.tiny_recipes import TINY, build
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group("marks")]
 
 ACTIONS = {
     "dcgan sample": ("--count", 4, "--out", "OUT/grid.png"),
