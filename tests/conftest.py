@@ -97,6 +97,12 @@ def loss_of(gan, player, batch):
     return float(keras.ops.convert_to_numpy(keras.ops.stop_gradient(total)))
 
 
+def eager(gan):
+    """Returns the GAN; TensorFlow, which traces a graph for longer than some steps take, does without."""
+    gan.run_eagerly = keras.backend.backend() == "tensorflow"
+    return gan
+
+
 def update_only(gan, player, batch):
     """Takes one update of a single player; returns the logs."""
     forward = gan.forward_pass(batch)

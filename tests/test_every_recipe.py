@@ -6,7 +6,7 @@ import pytest
 
 from common import backend
 from common.training import checkpoint
-from tests.conftest import equal, tried_again, update_only, values
+from tests.conftest import eager, equal, tried_again, update_only, values
 from tests.golden_losses import GOLDEN
 from tests.tiny_recipes import TINY, WITHOUT_DISCRIMINATOR, batch, build
 
@@ -19,18 +19,13 @@ PLAYERS = [
 ]
 
 
-def eager(gan):
-    """Returns the GAN; TensorFlow, which traces a graph for longer than some steps take, does without."""
-    gan.run_eagerly = keras.backend.backend() == "tensorflow"
-    return gan
-
-
 def take_step(gan, name, seed=0):
     """Takes a training step and returns the logs."""
     samples = batch(name, seed=seed)
     return gan.train_on_batch(*(samples if isinstance(samples, tuple) else (samples,)), return_dict=True)
 
 
+@pytest.mark.once  # that every backend updates them alike, the losses of a second step show: test_backends_agree
 @pytest.mark.parametrize(("name", "player"), PLAYERS)
 def test_an_update_changes_the_networks_of_one_player(name, player, monkeypatch):
     keras.utils.set_random_seed(0)
