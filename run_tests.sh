@@ -35,7 +35,7 @@ export JAX_COMPILATION_CACHE_DIR=$cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SE
 selection="not nightly" # everything with the first backend, then only what depends on the backend
 for backend in "${backends[@]}"; do
     echo "== Tests on $backend"
-    if [ "$backend" = jax ]; then # of tiny networks, optimizing takes longer than what it saves
+    if [ "$backend" = jax ]; then # tiny networks take longer to optimize than to run
         export XLA_FLAGS="${XLA_FLAGS:-} --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     fi
     KERAS_BACKEND=$backend timed "tests on $backend" \

@@ -1,6 +1,6 @@
 """Copies every recipe and trains the copies for an epoch, in one process: framework and tests are loaded once.
 
-    python -P -m tests.copied_recipes FOLDER
+    python -m tests.copied_recipes FOLDER
 
 To be run in a copy of the project, to which the recipes are added; `FOLDER` gets the data and the runs. Prints what
 failed; the exit code is the number of those.
@@ -15,9 +15,7 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 # isort: split
 from common.launch import launcher
 from tests.conftest import call_recipe
-from tests.tiny_recipes import options
-
-SHORT = {"stacked_mnist": ("EPOCH", 64), "mode_collapse": ("STEPS", 2)}  # what their data.py calls an epoch
+from tests.tiny_recipes import SHORT_EPOCHS, options
 
 
 def main(folder):
@@ -25,8 +23,8 @@ def main(folder):
     failed = 0
     for name, tiny in options(folder / "data").items():
         launcher.new([f"my_{name}", "--from", name])
-        if name in SHORT:
-            setattr(importlib.import_module(f"recipes.my_{name}.data"), *SHORT[name])
+        if name in SHORT_EPOCHS:
+            setattr(importlib.import_module(f"recipes.my_{name}.data"), *SHORT_EPOCHS[name])
         answer = call_recipe(f"my_{name}", *tiny, "--epochs", 1, "--run-folder", folder / name)
         if answer.returncode:
             failed += 1

@@ -19,7 +19,7 @@ import pytest
 from common.launch.launcher import recipes
 from common.training import callbacks
 from tests.conftest import PROJECT, call_recipe, heeding_ctrl_c, is_one_sentence, run_recipe, tried_again
-from tests.tiny_recipes import TINY, TRANSLATORS, WITHOUT_DISCRIMINATOR
+from tests.tiny_recipes import SHORT_EPOCHS, TINY, TRANSLATORS, WITHOUT_DISCRIMINATOR
 from tests.tiny_recipes import options as tiny_options
 
 BACKEND = keras.backend.backend()
@@ -35,8 +35,8 @@ def test_every_recipe_is_tested():
 def quick(tmp_path_factory):
     """The options of each recipe by which an epoch has two steps."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recipes.stacked_mnist.data.EPOCH", 64)
-        patch.setattr("recipes.mode_collapse.data.STEPS", 2)
+        for name, (constant, value) in SHORT_EPOCHS.items():
+            patch.setattr(f"recipes.{name}.data.{constant}", value)
         yield tiny_options(tmp_path_factory.mktemp("data"))
 
 
@@ -66,7 +66,8 @@ def test_recipe_trains_and_resumes(quick, monkeypatch, tmp_path, name):
     assert "Continuing" in answer.stdout
     assert_same_state(resumed, whole)
 
-    assert {path.name for path in resumed.iterdir()} >= MADE
+    for folder in (whole, resumed):
+        assert {path.name for path in folder.iterdir()} >= MADE
     with (resumed / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     losses = {"d_loss", "g_loss"} if name not in WITHOUT_DISCRIMINATOR else {"g_loss"}

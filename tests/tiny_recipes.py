@@ -71,6 +71,7 @@ TINY = {
     ),
     "makeup": Tiny(makeup, {"filters": 2}, (COLOUR, 1000), (COLOUR, (COLOUR, COLOUR))),
 }
+SHORT_EPOCHS = {"stacked_mnist": ("EPOCH", 64), "mode_collapse": ("STEPS", 2)}  # what their data.py calls an epoch
 WITHOUT_DISCRIMINATOR = {"vae"}
 TRANSLATORS = {"pix2pix", "style_transfer", "simgan", "image_to_3d", "makeup"}  # have the action apply
 WITHOUT_AUGMENTATION = {"mode_collapse", "image_to_3d"}  # whose samples are no images
