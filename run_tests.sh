@@ -23,7 +23,7 @@ if [ "${1:-}" = "--all-backends" ]; then
 elif PYTHONPATH=$root "$python" -P -m common.launch.environment --check torch; then
     backends+=(torch)
 fi
-PYTHONPATH=$root timed "the environment" "$python" -P -m common.launch.environment test imagenet meshes play "${backends[@]}"
+PYTHONPATH=$root timed "the environment" "$python" -P -m common.launch.environment test imagenet meshes play text "${backends[@]}"
 venv_python=$(PYTHONPATH=$root "$python" -P -m common.launch.environment --python)
 
 cd "$root"

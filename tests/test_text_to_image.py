@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from benchmarks import one_hot
-from common import backend
+from common import backend, word_vectors
 from common.base.errors import InputError
 from common.latents import as_stored, from_stored
 from common.sampling import draw_samples
@@ -17,10 +17,20 @@ from common.training.run import as_json
 from common.training.trained_run import store_networks
 from recipes.text_to_image import data, garments, judges, measure
 from recipes.text_to_image.matching import Matching, contrast, likeness, mixed, random_shares
-from recipes.text_to_image.phrases import MOST_NGRAMS, PhraseLatents, Phrases, encoded, ngrams, words_of
+from recipes.text_to_image.phrases import (
+    MINILM,
+    MOST_NGRAMS,
+    MOST_WORDS,
+    PhraseLatents,
+    Phrases,
+    encoded,
+    ngrams,
+    words_of,
+)
 from recipes.text_to_image.text import halves
 from recipes.text_to_image.train import Config, build
 from tests.conftest import call_recipe, is_one_sentence
+from tests.files import write_many
 
 RNG = np.random.default_rng(0)
 PHRASES = ["a red bag", "a striped blue dress", "green boot", "pink coat with dots"]
@@ -112,6 +122,34 @@ def test_words_that_resemble_one_another_share_rows():
 
 
 @pytest.mark.once
+def test_phrases_can_be_words_that_were_learned_elsewhere(monkeypatch):
+    known = {"a": 1, "bag": 2, "red": 3}
+    table = {word: np.full(word_vectors.DIM, value, "float32") for word, value in known.items()}
+    monkeypatch.setattr(word_vectors, "of_words", lambda words: np.stack([table[word] for word in words]))
+    found = encoded(["A red bag!", "bag"], MINILM)
+    assert found.shape == (2, MOST_WORDS, word_vectors.DIM) and found.dtype == np.float32
+    assert found[:, :4, 0].tolist() == [[1, 3, 2, 0], [2, 0, 0, 0]]
+
+
+@pytest.mark.xdist_group("word vectors")
+def test_a_run_with_words_that_were_learned_elsewhere(tmp_path):
+    """Trained, stored and asked for a word that no caption of it has."""
+    write_many(tmp_path / "photos", 5)
+    for path in (tmp_path / "photos").iterdir():
+        path.with_suffix(".txt").write_text("a red bag", "utf-8")
+    options = ("--data", tmp_path / "photos", "--size", 16, "--batch-size", 4, "--filters", 2, "--latent-dim", 4)
+    options = (*options, "--text-encoder", "minilm", "--steps", 1, "--run-folder", tmp_path / "run")
+    answer = call_recipe("text_to_image", *options)
+    assert answer.returncode == 0, answer.stderr
+    assert (
+        json.loads((tmp_path / "run" / "generator.json").read_text("utf-8"))["latents"]["config"]["encoder"] == "minilm"
+    )
+    options = ("--text", "a crimson backpack", "--count", 2, "--out", tmp_path / "sheet.png")
+    answer = call(tmp_path / "run", "sample", *options)
+    assert answer.returncode == 0, answer.stderr
+    assert call(tmp_path / "run", "walk", "--steps", 2, "--count", 1).returncode == 0
+
+
 def test_batches_have_a_caption_of_each_image(tmp_path):
     config = Config()
     batches, listed = data.load(config)

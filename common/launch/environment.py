@@ -33,7 +33,7 @@ LOCKS = PROJECT / "locks"
 # Installed by version only: a machine may get a build from elsewhere, such as PyTorch's for the CPU, unknown to locks.
 UNHASHED = ("torch",)
 GIGABYTES = {
-    **{BASE: 0.6, "imagenet": 0.04, "meshes": 0.1, "play": 0.3},
+    **{BASE: 0.6, "imagenet": 0.04, "meshes": 0.1, "play": 0.3, "text": 0.2},
     **{"tensorflow": 1.6, "tensorflow-gpu": 7, "jax": 0.7, "jax-gpu": 5, "torch": 1.5, "torch-gpu": 8},
 }
 
@@ -206,16 +206,23 @@ def install(group):
     with step(f"Installing {group} (about {needed:g} GB, minutes on a slow network)"):
         if group == LOCK:  # what makes the locks cannot depend on them
             pip_install(group, *requirements(group))
-        elif os.environ.get("GAN_COOKBOOK_HASHES") == "no":  # of an index with builds of its own
-            pip_install(group, "--constraint", CONSTRAINTS, *requirements(group))
         else:
             refuse_outdated_lock(group)
-            # Only wheels, since what builds a package from its source is not in the lock.
-            pip_install(group, "--require-hashes", "--only-binary", ":all:", "--requirement", lock_of(group))
+            if os.environ.get("GAN_COOKBOOK_HASHES") == "no":  # of an index with builds of its own
+                locked = locked_versions(group)
+            else:  # only wheels, since what builds a package from its source is not in the lock
+                locked = ["--require-hashes", "--only-binary", ":all:", "--requirement", lock_of(group)]
+            pip_install(group, "--no-deps", *locked)  # the lock has all that is needed
             if unhashed(group):
                 pip_install(group, *unhashed(group))  # their builds choose the versions of what they need besides
     stored = {"requirements": requirements(group), "lock": digest_of_lock(group), "distributions": distributions()}
     stamp(group).write_text(json.dumps(stored), encoding="utf-8")
+
+
+def locked_versions(group):
+    """Returns the requirements of the lock of a group without their hashes, such as "numpy==2.4.6"."""
+    lines = lock_of(group).read_text("utf-8").splitlines()
+    return [line.removesuffix("\\").strip() for line in lines if re.match(r"\w", line)]
 
 
 def pip_install(group, *arguments):

@@ -23,7 +23,7 @@ from common.training.trained_run import load_generator, load_latents
 from data_prep.captions import lines_of
 
 from . import measure
-from .phrases import encoded, refuse_wordless, words_of
+from .phrases import refuse_wordless, words_of
 from .text import halves
 
 GIVEN = 8  # phrases of the training that are drawn without --text
@@ -122,7 +122,7 @@ def walk_phrases(name, arguments):
     options, folder, generator, latents = opened(name, "walk", walk_phrases.__doc__, WalkOptions, arguments)
     outs = options.outputs(folder / "walk.png", folder / "walk.gif", suffixes=walk.SUFFIXES)
     reader, painter = halves(generator)
-    vectors = path(draw_samples(reader, encoded(options.phrases(latents))), options.steps, lerp, options.loop)
+    vectors = path(draw_samples(reader, latents.encoded(options.phrases(latents))), options.steps, lerp, options.loop)
     fixed, _ = latents.of(["a"], options.count, options.seed)
     inputs = np.tile(fixed, (len(vectors), 1)), np.repeat(vectors, options.count, axis=0).astype("float32")
     images = draw_samples(painter, inputs)

@@ -15,7 +15,7 @@ def load(config):
     """Returns the batches that `train` fits, `(images, phrases)`, and some of the captions, a list of strings."""
     options = config.captioned
     found = captioned(options, "train")
-    phrases, composed = CaptionPhrases(found.captions), images.composed(options.augment)
+    phrases, composed = CaptionPhrases(found.captions, config.text_encoder), images.composed(options.augment)
 
     def with_phrases(batch, rng):
         """Returns stored images with one of the captions of each, drawn anew each time."""

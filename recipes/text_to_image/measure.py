@@ -16,7 +16,7 @@ from common.training.trained_run import load_latents, open_run, weights_of
 from data_prep.captions import CaptionOptions
 
 from . import data, garments, judges
-from .phrases import encoded, words_of
+from .phrases import words_of
 
 WORDS = ("garment", "colour", "pattern")
 
@@ -32,7 +32,7 @@ def evaluate(name, arguments):
     latents, real = load_latents(folder, generator), data.captioned(captioned, "test")
     pictures = real.images[np.arange(len(real.images))]
     phrases = [each[0] for each in real.captions]
-    fed = FixedDraws(0).normal(len(phrases), latents.dim), encoded(phrases)
+    fed = FixedDraws(0).normal(len(phrases), latents.dim), latents.encoded(phrases)
     drawn = unscale(draw_samples(generator, fed))
     usual = extractors.IMAGENET if captioned.data else "garments"
     evaluator = Evaluator(extractors.load(options.extractor or usual), pictures, data.described(captioned), "test")

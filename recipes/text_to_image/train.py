@@ -7,6 +7,7 @@ Minutes: 15
 """
 
 import dataclasses
+from typing import Literal
 
 import keras
 from keras import layers, ops
@@ -30,6 +31,7 @@ from .text import TEXT_DIM, TextEncoder, halves, phrase_input, read
 @dataclasses.dataclass(frozen=True)
 class Config:
     captioned: CaptionOptions = CaptionOptions()  # the training images and their captions
+    text_encoder: Literal["ngrams", "minilm"] = "ngrams"  # words by their n-grams, or by vectors learned elsewhere
     matching: Matching = Matching()  # of image and phrase
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=9_360)  # of the training
@@ -110,11 +112,12 @@ class TextToImage(GAN):
 def build(config, image_shape, phrases):
     """Returns the compiled GAN for images of this shape; `phrases`, a list of strings, are those of its grids."""
     latents, matching = keras.Input((config.latent_dim,), name="latents"), config.matching
+    encoder = config.text_encoder
     gan = TextToImage(
-        PhraseGenerator((latents, phrase_input()), image_shape=image_shape, filters=config.filters),
+        PhraseGenerator((latents, phrase_input(encoder)), image_shape=image_shape, filters=config.filters),
         MatchingDiscriminator(image_shape, filters=config.filters),
-        networks={"text_encoder": TextEncoder(phrase_input(), "text_encoder")},
-        latents=PhraseLatents(config.latent_dim, phrases),
+        networks={"text_encoder": TextEncoder(phrase_input(encoder), "text_encoder")},
+        latents=PhraseLatents(config.latent_dim, phrases, encoder),
         seed=config.seed,
         options={"interpolation": matching.interpolation},
         augmentation=config.little_data.augmentation(),
