@@ -151,13 +151,17 @@ def num_downsamplings(height, width):
     return count
 
 
-def upsample(x, image_shape, filters):
+def upsample(x, image_shape, filters, condition=None, smooth=False):
     """Returns images for vectors, by the layers that the recipe dcgan explains; for recipes that build on them.
 
     Args:
         x: symbolic tensor `(batch, units)`.
         image_shape: `(height, width, channels)`.
         filters: integer, of the layer next to the image.
+        condition: symbolic tensor `(batch, units)`, from which scale and offset of each batch norm follow; see
+            `batch_norm`.
+        smooth: bool; True for a convolution at the size of the image, of half as many filters, which takes away the
+            grain of a transposed convolution whose pixels do not see their neighbours.
     """
     height, width, channels = image_shape
     upsamplings = num_downsamplings(height, width)
@@ -165,14 +169,35 @@ def upsample(x, image_shape, filters):
     small = (height // 2**upsamplings, width // 2**upsamplings, filters)
     x = layers.Dense(small[0] * small[1] * filters, use_bias=False)(x)
     x = layers.Reshape(small)(x)
-    x = layers.BatchNormalization(momentum=0.9)(x)
-    x = layers.ReLU()(x)
-    for _ in range(upsamplings - 1):
-        filters //= 2
+    x = layers.ReLU()(batch_norm(x, condition))
+    for _ in range(upsamplings if smooth else upsamplings - 1):
+        filters = max(1, filters // 2)
         x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
-        x = layers.ReLU()(x)
+        x = layers.ReLU()(batch_norm(x, condition))
+    if smooth:
+        return layers.Conv2D(channels, 3, padding="same", activation="tanh")(x)
     return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)
+
+
+def batch_norm(x, condition=None):
+    """Returns feature maps after batch norm; with a condition it is conditional batch norm.
+
+    Args:
+        x: symbolic tensor `(batch, height, width, channels)`.
+        condition: symbolic tensor `(batch, units)`, of which two dense layers make scale and offset of each channel, at
+            first 1 and 0; None for scale and offset that are weights.
+
+    Reference: de Vries et al., 2017, https://arxiv.org/abs/1707.00683, section 4.
+    """
+    if condition is None:
+        return layers.BatchNormalization(momentum=0.9)(x)
+    channels = x.shape[-1]
+    scale, offset = (
+        layers.Dense(channels, kernel_initializer="zeros", bias_initializer=start)(condition)
+        for start in ("ones", "zeros")
+    )
+    x = layers.BatchNormalization(momentum=0.9, center=False, scale=False)(x)
+    return x * layers.Reshape((1, 1, channels))(scale) + layers.Reshape((1, 1, channels))(offset)
 
 
 def downsample(images, filters, batch_norm=True, convolution=layers.Conv2D):

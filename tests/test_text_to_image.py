@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -11,6 +12,7 @@ from benchmarks import one_hot
 from common import backend, word_vectors
 from common.base.errors import InputError
 from common.latents import as_stored, from_stored
+from common.networks import batch_norm
 from common.sampling import draw_samples
 from common.saving import open_network
 from common.training.run import as_json
@@ -216,6 +218,29 @@ def test_a_portion_of_shares_is_not_0():
     shares = ops.convert_to_numpy(random_shares(Drawn(), 2000, 0.25))
     assert 0.2 < (shares > 0).mean() < 0.3
     assert ops.convert_to_numpy(mixed(ops.eye(2), ops.ones((2, 1))))[0].tolist() == [0, 1]
+
+
+def test_a_condition_sets_scale_and_offset_of_the_norm():
+    """At first it is batch norm without a condition; then each image has scale and offset of its own."""
+    maps, condition = RNG.normal(size=(4, 3, 3, 2)).astype("float32"), RNG.normal(size=(4, 5)).astype("float32")
+    x, given = keras.Input((3, 3, 2)), keras.Input((5,))
+    model = keras.Model([x, given], batch_norm(x, given))
+    plain = ops.convert_to_numpy(keras.Model(x, batch_norm(x))(maps, training=True))
+    found = ops.convert_to_numpy(model([maps, condition], training=True))
+    np.testing.assert_allclose(found, plain, atol=1e-5)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel.assign(np.ones((5, 2)))
+    sums = condition.sum(axis=1)[:, np.newaxis, np.newaxis, np.newaxis]
+    found = ops.convert_to_numpy(model([maps, condition], training=True))
+    np.testing.assert_allclose(found, plain * (1 + sums) + sums, atol=1e-4)
+
+
+def test_the_latents_set_the_norms_of_each_size():
+    """Or else they would only be an input of the first layer, and images of a phrase would be alike."""
+    generator = tiny().generator
+    scales = [layer for layer in generator.layers if isinstance(layer, keras.layers.Dense) and layer.units <= 4]
+    assert len(scales) == 2 * sum(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers) > 0
 
 
 def test_the_halves_of_a_generator_are_the_generator():

@@ -17,7 +17,7 @@ class Matching:
     mismatch: Weight = 1.0  # weight of real images with wrong phrases in D's loss (Reed et al., section 4.2)
     contrast: Weight = 1.0  # weight of finding the phrase of an image among all of a batch, in both losses
     interpolation: Share = 0.25  # share of fake images whose phrase is a mixture of two (section 4.3)
-    mode_seeking: Weight = 0.3  # weight of two images of a phrase being alike, in G's loss (Mao et al., 2019)
+    mode_seeking: Weight = 0.1  # weight of two images of a phrase being alike, in G's loss (Mao et al., 2019)
 
     def weights(self):
         """Returns the `loss_weights` of `compile`."""

@@ -34,7 +34,7 @@ class Config:
     text_encoder: Literal["ngrams", "minilm"] = "ngrams"  # words by their n-grams, or by vectors learned elsewhere
     matching: Matching = Matching()  # of image and phrase
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
-    length: Length = Length(steps=9_360)  # of the training
+    length: Length = Length(steps=7_800)  # of the training
     batch_size: Count = 64  # images in a step
     learning_rate: Rate = 5e-4  # of all networks
     filters: Width = 32  # of the layer next to the image; doubled with every downsampling
@@ -47,11 +47,12 @@ class Config:
 
 
 class PhraseGenerator(Generator):
-    """Latents and phrases to images; with a text encoder of its own, as each network of cgan embeds the labels."""
+    """Latents and phrases to images: both are the input, and set the conditional batch norm of each size."""
 
     def network(self, inputs, image_shape, filters):
-        latents, phrases = inputs
-        return upsample(layers.Concatenate()([latents, read(phrases)]), image_shape, filters)
+        latents, phrases = inputs  # read by a text encoder of its own, as each network of cgan embeds the labels
+        condition = layers.Concatenate()([latents, read(phrases)])
+        return upsample(condition, image_shape, filters, condition, smooth=True)
 
 
 class MatchingDiscriminator(Discriminator):
