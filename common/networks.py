@@ -159,7 +159,7 @@ def upsample(x, image_shape, filters, condition=None, smooth=False):
         image_shape: `(height, width, channels)`.
         filters: integer, of the layer next to the image.
         condition: symbolic tensor `(batch, units)`, from which scale and offset of each batch norm follow; see
-            `batch_norm`.
+            `batch_normalized`.
         smooth: bool; True for a convolution at the size of the image, of half as many filters, which takes away the
             grain of a transposed convolution whose pixels do not see their neighbours.
     """
@@ -169,17 +169,17 @@ def upsample(x, image_shape, filters, condition=None, smooth=False):
     small = (height // 2**upsamplings, width // 2**upsamplings, filters)
     x = layers.Dense(small[0] * small[1] * filters, use_bias=False)(x)
     x = layers.Reshape(small)(x)
-    x = layers.ReLU()(batch_norm(x, condition))
+    x = layers.ReLU()(batch_normalized(x, condition))
     for _ in range(upsamplings if smooth else upsamplings - 1):
         filters = max(1, filters // 2)
         x = layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(batch_norm(x, condition))
+        x = layers.ReLU()(batch_normalized(x, condition))
     if smooth:
         return layers.Conv2D(channels, 3, padding="same", activation="tanh")(x)
     return layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="tanh")(x)
 
 
-def batch_norm(x, condition=None):
+def batch_normalized(x, condition=None):
     """Returns feature maps after batch norm; with a condition it is conditional batch norm.
 
     Args:

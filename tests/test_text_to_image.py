@@ -12,7 +12,7 @@ from benchmarks import one_hot
 from common import backend, word_vectors
 from common.base.errors import InputError
 from common.latents import as_stored, from_stored
-from common.networks import batch_norm
+from common.networks import batch_normalized
 from common.sampling import draw_samples
 from common.saving import open_network
 from common.training.run import as_json
@@ -143,9 +143,8 @@ def test_a_run_with_words_that_were_learned_elsewhere(tmp_path):
     options = (*options, "--text-encoder", "minilm", "--steps", 1, "--run-folder", tmp_path / "run")
     answer = call_recipe("text_to_image", *options)
     assert answer.returncode == 0, answer.stderr
-    assert (
-        json.loads((tmp_path / "run" / "generator.json").read_text("utf-8"))["latents"]["config"]["encoder"] == "minilm"
-    )
+    stored = json.loads((tmp_path / "run" / "generator.json").read_text("utf-8"))
+    assert stored["latents"]["config"]["encoder"] == "minilm"
     options = ("--text", "a crimson backpack", "--count", 2, "--out", tmp_path / "sheet.png")
     answer = call(tmp_path / "run", "sample", *options)
     assert answer.returncode == 0, answer.stderr
@@ -224,8 +223,8 @@ def test_a_condition_sets_scale_and_offset_of_the_norm():
     """At first it is batch norm without a condition; then each image has scale and offset of its own."""
     maps, condition = RNG.normal(size=(4, 3, 3, 2)).astype("float32"), RNG.normal(size=(4, 5)).astype("float32")
     x, given = keras.Input((3, 3, 2)), keras.Input((5,))
-    model = keras.Model([x, given], batch_norm(x, given))
-    plain = ops.convert_to_numpy(keras.Model(x, batch_norm(x))(maps, training=True))
+    model = keras.Model([x, given], batch_normalized(x, given))
+    plain = ops.convert_to_numpy(keras.Model(x, batch_normalized(x))(maps, training=True))
     found = ops.convert_to_numpy(model([maps, condition], training=True))
     np.testing.assert_allclose(found, plain, atol=1e-5)
     for layer in model.layers:
