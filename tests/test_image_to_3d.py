@@ -189,6 +189,27 @@ def test_a_plain_background_becomes_white_and_the_object_is_framed(background):
 
 
 @pytest.mark.once
+def test_an_object_is_cut_out_of_a_background_of_several_colours():
+    rng = np.random.default_rng(0)
+    boards = rng.normal((150, 100, 60), 4, (240, 320, 3)) + 40 * (np.arange(240) // 30 % 2)[:, None, None]
+    image = np.clip(boards, 0, 255).astype("uint8")
+    inside = np.zeros((240, 320), bool)
+    inside[80:200, 120:240] = True
+    image[inside] = (40, 70, 150)
+    with pytest.raises(InputError, match="--cut-out"):
+        photographs.object_on_white(image)
+    found = photographs.object_on_white(image, cut_out=True)[..., 0] < 255
+    assert (found & inside).sum() / (found | inside).sum() > 0.95
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (40, 40), (400, 4)])
+def test_an_image_without_an_object_has_none_to_cut_out(shape):
+    with pytest.raises(InputError, match="nothing that stands out"):
+        photographs.object_on_white(np.full((*shape, 3), 9, np.uint8), cut_out=True)
+
+
+@pytest.mark.once
 def test_rendered_and_photographed_objects_are_framed_alike():
     solids, _ = shapes.objects(3, 32, seed=0)
     small, large = (render.views(solids, 20.0, 20.0, size) for size in (48, 200))
@@ -512,6 +533,23 @@ def test_interpolate_and_sample_draw_pictures(run, photos, tmp_path):
 
 
 @pytest.mark.once
+def test_a_sample_without_a_voxel_is_skipped(tmp_path, monkeypatch, capsys):
+    class Drawn:
+        """A model whose second sample is empty."""
+
+        generator, encoder, threshold, latent_dim = None, None, 0.4, 2
+
+        def probabilities(self, latents):
+            return np.where(cube(8), 0.9, 0.1) * np.array([1, 0]).reshape(2, 1, 1, 1)
+
+    monkeypatch.setattr(actions, "open_model", lambda folder, name: Drawn())
+    monkeypatch.setattr(actions.SampleOptions, "mark", lambda self, name, network: None)
+    actions.sample("image_to_3d", ["--count", "2", "--formats", "glb", "--out", str(tmp_path / "a.png")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_1.glb"]
+    assert "Skipped a_2. The volume is empty" in capsys.readouterr().out
+
+
+@pytest.mark.once
 @pytest.mark.slow
 def test_evaluate_compares_with_baselines_and_stores_the_threshold(run, monkeypatch):
     answer = call_recipe("image_to_3d", "evaluate", "--run-folder", run)
@@ -541,8 +579,18 @@ def test_the_unconditional_game_samples_and_takes_no_images(tmp_path, photos):
     answer = call_recipe("image_to_3d", *options)
     assert answer.returncode == 0, answer.stderr
     assert not (run / "encoder.keras").exists()
-    answer = call_recipe("image_to_3d", "sample", "--count", 4, "--run-folder", run)
+    drawn = ("--count", 4, "--formats", "npz", "--out", tmp_path / "drawn" / "a.png", "--run-folder", run)
+    answer = call_recipe("image_to_3d", "sample", *drawn)
     assert answer.returncode == 0, answer.stderr
+    names = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert names == {"a.png", "a_1.npz", "a_2.npz", "a_3.npz", "a_4.npz"}
+    (tmp_path / "drawn" / "a.png").unlink()
+    assert is_one_sentence(call_recipe("image_to_3d", "sample", *drawn), "a_1.npz exists already")
+    answer = call_recipe("image_to_3d", "evaluate", "--run-folder", run)
+    assert answer.returncode == 0, answer.stderr
+    stored = json.loads((run / "scores.json").read_text("utf-8"))["scores"]
+    assert stored["one piece of training objects"] == 1  # they are boxes
+    assert stored["loose voxels"] >= stored["loose voxels of training objects"] == 0
     refused = call_recipe("image_to_3d", "apply", "--input", photos, "--out", tmp_path / "out", "--run-folder", run)
     assert is_one_sentence(refused, "takes no images")
 
@@ -585,4 +633,4 @@ def test_options_that_do_not_fit_are_refused(options, message, tmp_path):
 def test_answers_have_names_of_their_own(tmp_path):
     assert actions.answer_stems(tmp_path / "a.b.png", 1) == [tmp_path / "a.b"]
     assert actions.answer_stems(tmp_path / "a.png", 2) == [tmp_path / "a_1", tmp_path / "a_2"]
-    assert actions.with_suffix(tmp_path / "a.b", "glb") == tmp_path / "a.b.glb"
+    assert actions.ModelOptions(formats=("glb",)).paths(tmp_path / "a.b") == {"glb": tmp_path / "a.b.glb"}

@@ -27,15 +27,19 @@ VOXELS = {"gif", "npz"}  # formats that need no mesh
 
 
 @dataclasses.dataclass(frozen=True)
-class ApplyOptions(apply.ApplyOptions):
-    """Options of the action apply."""
+class ImageOptions:
+    """Options of an action that takes images."""
 
-    formats: tuple[Format, ...] = ("glb", "obj", "html", "gif")
+    cut_out: bool = False
+    """cut the object out of a background of any colours, by GrabCut; it must not touch the border of the image"""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """Options of an action that writes 3D models."""
+
+    formats: tuple[Format, ...] = ()
     """what is written of each 3D model: meshes; html, a page that turns it; gif, turning; npz, the probabilities"""
-    answers: Count = 1
-    """3D models of each image: the first with the most probable latents, further ones with latents that are drawn"""
-    threshold: Annotated[float | None, Range(0.01, 0.99)] = None
-    """probability from which a voxel is occupied; by default the one that evaluate has chosen, else 0.4"""
     smooth: Annotated[int, Range(0, 101)] = 10
     """steps that smooth a mesh; 0 leaves the bumps of its voxels"""
 
@@ -44,6 +48,22 @@ class ApplyOptions(apply.ApplyOptions):
         if not set(self.formats) - VOXELS:
             refuse_ignored(given, "smooth", "without a format of meshes, such as --formats glb")
 
+    def paths(self, stem):
+        """Returns the paths of what is written of a 3D model, a dictionary from formats."""
+        return {kind: stem.with_name(f"{stem.name}.{kind}") for kind in self.formats}  # a stem may contain a dot
+
+
+@dataclasses.dataclass(frozen=True)
+class ApplyOptions(ModelOptions, ImageOptions, apply.ApplyOptions):
+    """Options of the action apply."""
+
+    formats: tuple[Format, ...] = ("glb", "obj", "html", "gif")
+    """what is written of each 3D model: meshes; html, a page that turns it; gif, turning; npz, the probabilities"""
+    answers: Count = 1
+    """3D models of each image: the first with the most probable latents, further ones with latents that are drawn"""
+    threshold: Annotated[float | None, Range(0.01, 0.99)] = None
+    """probability from which a voxel is occupied; by default the one that evaluate has chosen, else 0.4"""
+
 
 def apply_to_images(name, arguments):
     """Makes 3D models of the objects in images."""
@@ -51,18 +71,13 @@ def apply_to_images(name, arguments):
     inputs = apply.outputs_of(options)
     stems = {path: answer_stems(out, options.answers) for path, out in inputs.items()}
     if not options.overwrite:
-        files = [
-            stem.with_name(f"{stem.name}.{kind}")
-            for each in stems.values()
-            for stem in each
-            for kind in options.formats
-        ]
+        files = [path for each in stems.values() for stem in each for path in options.paths(stem).values()]
         refuse_existing([*files, options.out / apply.SHEET])
     model = model_of_images(options.folder(name), name)
     level = options.threshold or model.threshold
     rows = []
     for path, outs in stems.items():
-        image = data.prepared(path, model.encoder.input_shape[1])
+        image = data.prepared(path, model.encoder.input_shape[1], options.cut_out)
         if image is None:
             continue
         latents = np.random.default_rng(options.seed).standard_normal((options.answers, model.latent_dim))
@@ -86,10 +101,6 @@ def answer_stems(path, count):
     return [stem] if count == 1 else [stem.with_name(f"{stem.name}_{number}") for number in range(1, count + 1)]
 
 
-def with_suffix(stem, kind):
-    return stem.with_name(f"{stem.name}.{kind}")  # `Path.with_suffix` would replace what follows a dot in the name
-
-
 def model_of_images(folder, name):
     """Returns the `Model` of a run, which makes 3D models of images."""
     model = open_model(folder, name)
@@ -107,12 +118,19 @@ def image_and_views(image, volume):
 
 
 def write(volume, level, image, out, options):
-    """Writes a volume of probabilities as files of all formats; their paths are `out` with a suffix."""
+    """Writes a volume of probabilities as files of the formats of `ModelOptions`; their paths are `out` with a suffix.
+
+    Args:
+        volume: array `(R, R, R)`.
+        level: float, the probability from which a voxel is occupied.
+        image: uint8 array `(size, size, 1)`, shown beside the model on its page, or None.
+        out: path without a suffix.
+        options: `ModelOptions`.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     if set(options.formats) - VOXELS:
         mesh = meshes.smoothed(meshes.surface(volume, level), options.smooth)
-    for kind in options.formats:
-        path = with_suffix(out, kind)
+    for kind, path in options.paths(out).items():
         if kind == "gif":
             pictures.save_gif(path, render.turntable(volume >= level), milliseconds=100, pause=1)
         elif kind == "npz":
@@ -127,7 +145,7 @@ def write(volume, level, image, out, options):
 
 
 @dataclasses.dataclass(frozen=True)
-class InterpolateOptions(PictureChoice):
+class InterpolateOptions(ImageOptions, PictureChoice):
     """Options of the action interpolate."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None
@@ -152,7 +170,8 @@ def interpolate(name, arguments):
     folder = options.folder(name)
     (out,) = options.outputs(folder / "interpolation.png", suffixes=(".png", ".gif"))
     model = model_of_images(folder, name)
-    images = [data.prepared(path, model.encoder.input_shape[1]) for path in (options.input, options.to)]
+    size = model.encoder.input_shape[1]
+    images = [data.prepared(path, size, options.cut_out) for path in (options.input, options.to)]
     if any(image is None for image in images):
         raise InputError("interpolate needs two images that can be used.")
     first, last = model.vectors(np.stack(images))
@@ -176,7 +195,7 @@ def save_views(out, views, columns, mark):
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleOptions(PictureChoice):
+class SampleOptions(ModelOptions, PictureChoice):
     """Options of the action sample."""
 
     count: Count = 12  # number of 3D models
@@ -188,20 +207,29 @@ def sample(name, arguments):
     (options,) = parse(f"./run_recipe.sh {name} sample", sample.__doc__, {"sample": SampleOptions}, arguments)
     folder = options.folder(name)
     (out,) = options.outputs(folder / "sample.png")
+    stems = answer_stems(out, options.count)
+    if options.out and not options.overwrite:
+        refuse_existing([path for stem in stems for path in options.paths(stem).values()])
     model = open_model(folder, name)
     rng = np.random.default_rng(options.seed)
     latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")
     if model.encoder is None:
-        views = measure.views_of(model.probabilities(latents) >= model.threshold, measure.AROUND[0])
-        save_views(out, views, None, options.mark(name, model.generator))
+        images, volumes, columns = [None] * options.count, model.probabilities(latents), None
+        views = measure.views_of(volumes >= model.threshold, measure.AROUND[0])
     else:
         test = data.load_objects(options_of(read_config(folder / "config.json"), data.ObjectOptions), "test")
         rows = rng.choice(len(test.images), options.count, replace=options.count > len(test.images))
         images, truth = test.images[rows], test.volumes[test.owners[rows]]
-        views = measure.answers(images, truth, model.volumes(images, latents) >= model.threshold)
-        columns = measure.COLUMNS if options.count >= 3 else 5
-        save_views(out, views, columns, options.mark(name, model.generator))
-    print(f"{options.count} 3D models in {shown(out)}")
+        volumes, columns = model.volumes(images, latents), measure.COLUMNS if options.count >= 3 else 5
+        views = measure.answers(images, truth, volumes >= model.threshold)
+    save_views(out, views, columns, options.mark(name, model.generator))
+    with writing_to(out):
+        for volume, image, stem in zip(volumes, images, stems, strict=True):
+            try:
+                write(volume, model.threshold, image, stem, options)
+            except InputError as error:  # a generator may draw nothing for some latents
+                print(f"Skipped {stem.name}. {error}")
+    print(f"{options.count} 3D models in {shown(out)}{', and beside it as files' if options.formats else ''}")
 
 
 ACTIONS = {

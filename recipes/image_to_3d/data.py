@@ -214,10 +214,16 @@ def images_of_user(options, names):
     return np.stack(images), np.array(owners)
 
 
-def prepared(path, size):
-    """Returns the object of an image file as the encoder sees it; None, after saying why, if there is none."""
+def prepared(path, size, cut_out=False):
+    """Returns the object of an image file as the encoder sees it; None, after saying why, if there is none.
+
+    Args:
+        path: of the image.
+        size: integer, side of the result in pixels.
+        cut_out: bool, whether the background may have any colours; else it is plain.
+    """
     try:
-        return framed(object_on_white(decode.read(path, channels=3), shown(path)), size)
+        return framed(object_on_white(decode.read(path, channels=3), shown(path), cut_out), size)
     except decode.UnusableError as error:
         print(f"Skipped {shown(path)}: it {error}.")
     except InputError as error:

@@ -17,7 +17,7 @@ from data_prep import decode, render
 
 from . import classifier, data
 from .model import THRESHOLDS, Model, open_model, store_threshold
-from .scores import best_overlaps, overlaps, scores_of
+from .scores import best_overlaps, overlaps, piece_scores, scores_of
 
 SHOWN = 12  # objects in the sheet of an epoch
 TILE = 64  # pixels of each of its pictures
@@ -79,7 +79,7 @@ def evaluate(name, arguments):
     training, validation, test = (data.load_objects(given, split) for split in ("train", "validation", "test"))
     judge = Judge(training, validation, test)
     if model.encoder is None:
-        count, values = SAMPLES, judge.of_samples(model)
+        count, values = SAMPLES, judge.of_samples(model, training)
     else:
         model.threshold = best_threshold(model, validation)
         store_threshold(folder, model.threshold)
@@ -130,12 +130,17 @@ class Judge:
         precision_and_recall = {key: found[key] for key in ("precision", "recall")}
         return {"frechet": metrics.frechet_distance(self.real, features), **precision_and_recall, **right}
 
-    def of_samples(self, model, seed=0):
-        """Returns the scores of the samples of a game without images."""
-        latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim), dtype="float32")
-        volumes = model.probabilities(latents) >= model.threshold
-        pieces = scores_of(volumes, volumes)
-        return {**self.scores(volumes), **{key: pieces[key] for key in ("one piece", "loose voxels")}}
+    def of_samples(self, model, training, seed=0):
+        """Returns the scores of the samples of a game without images, and of as many training objects."""
+        rng = np.random.default_rng(seed)
+        latents = rng.standard_normal((SAMPLES, model.latent_dim), dtype="float32")
+        samples = model.probabilities(latents) >= model.threshold
+        chosen = training.volumes[rng.permutation(len(training.volumes))[:SAMPLES]]
+        values = {}
+        for name, volumes in {"": samples, " of training objects": chosen}.items():
+            found = {**self.scores(volumes), **piece_scores(volumes)}
+            values |= {f"{key}{name}": value for key, value in found.items()}
+        return values
 
     def of_answers(self, model, training, test):
         """Returns the scores of the answers to all held-out images, and of other answers to them."""

@@ -11,6 +11,9 @@ PLAIN = 24  # grey levels by which most pixels of a plain border differ from its
 BORDER_SHARE = 0.9  # of the border, that is most pixels
 GREYS = (70, 215)  # of nearly all of a rendered object
 SMALLEST = 0.005  # share of an image that an object covers at least
+CUT_OUT_SIDE = 256  # pixels, the longer side of an image in which an object is cut out, which takes a second
+FRAME = 0.03  # of that side, the width of the border that is background for certain
+CUTS = 5  # iterations of GrabCut
 
 
 def framed(image, size):
@@ -35,12 +38,13 @@ def framed(image, size):
     return cv2.resize(square, (size, size), interpolation=method)[..., np.newaxis]
 
 
-def object_on_white(image, name="The image"):
-    """Returns a photograph in grey, as bright as rendered objects are, with its plain background replaced by white.
+def object_on_white(image, name="The image", cut_out=False):
+    """Returns a photograph in grey, as bright as rendered objects are, with its background replaced by white.
 
     Args:
         image: uint8 array `(height, width, 3)`; what is transparent is white already.
         name: string, for the error.
+        cut_out: bool, whether the background may have any colours; else it is plain.
 
     Returns:
         uint8 array `(height, width, 1)`.
@@ -48,7 +52,7 @@ def object_on_white(image, name="The image"):
     Raises:
         InputError: if the background is not plain, or nothing stands out against it.
     """
-    mask = largest(stands_out(image, name))
+    mask = largest(foreground(image) if cut_out else stands_out(image, name))
     if mask.mean() < SMALLEST:
         raise InputError(
             f"{name} shows nothing that stands out against its background; expected one object, larger and of another "
@@ -68,9 +72,29 @@ def stands_out(image, name):
     if (abs(border - colour).max(axis=1) <= PLAIN).mean() < BORDER_SHARE:
         raise InputError(
             f"{name} has no plain background: its border has several colours; expected one object in front of one "
-            "colour, or a transparent background (PNG)."
+            "colour, or a transparent background (PNG); apply and interpolate take others with --cut-out."
         )
     return abs(pixels - colour).max(axis=-1) > PLAIN
+
+
+def foreground(image):
+    """Returns which pixels are likely of an object that does not touch the border, a bool array `(height, width)`.
+
+    By GrabCut: Rother et al., 2004, https://doi.org/10.1145/1015706.1015720.
+    """
+    height, width = image.shape[:2]
+    share = min(1, CUT_OUT_SIDE / max(height, width))
+    size = max(1, round(width * share)), max(1, round(height * share))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    frame = max(1, round(FRAME * max(size)))
+    kinds = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    kinds[frame:-frame, frame:-frame] = cv2.GC_PR_FGD
+    if not (kinds == cv2.GC_PR_FGD).any():
+        return np.zeros((height, width), bool)
+    cv2.setRNGSeed(0)  # its colours are clustered from random centres
+    cv2.grabCut(small, kinds, None, np.zeros((1, 65)), np.zeros((1, 65)), CUTS, cv2.GC_INIT_WITH_MASK)
+    found = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    return cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
 def largest(mask):

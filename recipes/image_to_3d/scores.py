@@ -77,12 +77,16 @@ def scores_of(truth, volumes):
         truth, volumes: bool arrays `(count, R, R, R)`.
     """
     surfaces = np.array([surface_scores(*pair) for pair in zip(truth, volumes, strict=True)])
-    outside = np.array([loose(volume) for volume in volumes])
     return {
         "iou": float(overlaps(truth, volumes).mean()),
         "chamfer": float(surfaces[:, 0].mean()),
         "f-score": float(surfaces[:, 1].mean()),
         "volume": float(volumes.sum() / truth.sum()),
-        "one piece": float((outside == 0).mean()),
-        "loose voxels": float(outside.mean()),
+        **piece_scores(volumes),
     }
+
+
+def piece_scores(volumes):
+    """Returns the share of bool volumes that are in one piece, and the mean share of voxels outside the largest one."""
+    outside = np.array([loose(volume) for volume in volumes])
+    return {"one piece": float((outside == 0).mean()), "loose voxels": float(outside.mean())}
