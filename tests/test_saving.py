@@ -9,7 +9,7 @@ import pytest
 from common import saving
 from common.base.errors import InputError
 from common.scoring import extractors
-from common.training.trained_run import load_generator
+from common.training.trained_run import load_generator, read_config
 from tests.seven_gans import two_discriminators
 
 
@@ -45,3 +45,11 @@ def with_code(tmp_path_factory):
 def test_a_file_with_python_code_is_not_opened(with_code, open_file):
     with pytest.raises(InputError, match=r"generator\.keras has a Lambda layer, with Python code .* is not opened"):
         open_file(with_code)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("text", ["", "[1]", "null", '"dcgan"', '{"recipe": '])
+def test_a_configuration_that_is_none_is_said(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json cannot be read \(.+\); the action needs the whole run folder"):
+        read_config(tmp_path / "config.json")

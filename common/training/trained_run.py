@@ -134,8 +134,7 @@ def weights_of(folder):
     """Returns "averaged" or "raw", which the weights in a run's `generator.keras` are."""
     path = folder / "generator.json"
     if path.exists():
-        stored = read_config(path)
-        return stored.get("weights", "raw") if isinstance(stored, dict) else "raw"
+        return read_config(path).get("weights", "raw")
     return "averaged" if read_config(folder / "config.json").get("ema") else "raw"  # a run of version 0.1.0
 
 
@@ -146,9 +145,12 @@ def read_config(path):
         InputError: if the file cannot be read.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(f"it holds a {type(config).__name__} where an object is expected")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); the action needs the whole run folder.") from error
+    return config
 
 
 def options_of(config, options_class):
