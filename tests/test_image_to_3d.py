@@ -312,7 +312,7 @@ OF_ENCODER = {"encoder_kl", "encoder_cross_entropy", "encoder_dice"}
         ({}, {"d_loss", *RECONSTRUCTED}, {"generator", "discriminator", "encoder"}),
         ({"adversarial": 0.0}, {"g_cross_entropy", "g_dice"}, {"generator", "encoder"}),
         ({"game": Game(vae=True)}, {*RECONSTRUCTED, *OF_ENCODER}, {"generator", "discriminator", "encoder"}),
-        ({"game": Game(unconditional=True)}, {"d_loss", "g_loss"}, {"generator", "discriminator"}),
+        ({"game": Game(unconditional=True)}, {"d_r1", "d_r2", "g_loss"}, {"generator", "discriminator"}),
     ],
     ids=["image", "without a discriminator", "vae", "unconditional"],
 )
@@ -590,9 +590,25 @@ def test_the_unconditional_game_samples_and_takes_no_images(tmp_path, photos):
     assert answer.returncode == 0, answer.stderr
     stored = json.loads((run / "scores.json").read_text("utf-8"))["scores"]
     assert stored["one piece of training objects"] == 1  # they are boxes
+    assert stored["modes"] <= stored["modes of training objects"] == 2  # kinds
+    assert stored["kl of training objects"] < 0.1
     assert stored["loose voxels"] >= stored["loose voxels of training objects"] == 0
     refused = call_recipe("image_to_3d", "apply", "--input", photos, "--out", tmp_path / "out", "--run-folder", run)
     assert is_one_sentence(refused, "takes no images")
+
+
+@pytest.mark.once
+@pytest.mark.slow
+def test_the_vae_is_scored_with_images_and_without(tmp_path):
+    write_boxes(tmp_path / "objects.npz")
+    run = tmp_path / "run"
+    answer = call_recipe("image_to_3d", "--data", tmp_path / "objects.npz", *SMALL, "--vae", "--run-folder", run)
+    assert answer.returncode == 0, answer.stderr
+    answer = call_recipe("image_to_3d", "evaluate", "--run-folder", run)
+    assert answer.returncode == 0, answer.stderr
+    stored = json.loads((run / "scores.json").read_text("utf-8"))["scores"]
+    assert {"iou", "kl of drawn latents", "one piece of drawn latents"} <= stored.keys()
+    assert stored["iou of two answers to an image"] < 1
 
 
 @pytest.mark.once

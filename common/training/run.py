@@ -294,9 +294,10 @@ class Run:
 
     def _tell_of_length(self, batches):
         steps = self.steps_per_epoch
-        passes = steps / batches.steps_per_pass
+        passes = f"{steps / batches.steps_per_pass:.2g}"
         print(
-            f"{self.epochs * steps:,} training steps: {self.epochs} epochs of {steps}, about {passes:.2g} passes each."
+            f"{self.epochs * steps:,} training steps: {self.epochs} epoch{'s' if self.epochs > 1 else ''} of {steps}, "
+            f"about {passes} pass{'' if passes == '1' else 'es'} each."
         )
 
     def _tell_of_schedules(self, gan):

@@ -7,7 +7,8 @@ from keras import ops
 
 from common.base.errors import InputError
 from common.gan import GAN, count_of
-from common.losses import kl_divergence
+from common.losses import NonSaturating, RelativisticPairing, kl_divergence
+from common.penalties import R1, R2, Lazy
 
 RECONSTRUCTION = {"cross_entropy": 10.0, "dice": 1.0}  # its terms and their weights
 
@@ -29,6 +30,18 @@ class Game:
     def is_conditional(self):
         """Whether the generator is fed the code of an image beside latents."""
         return not (self.unconditional or self.vae)
+
+    def adversarial(self, gamma):
+        """Returns the `Loss` and the penalties of the discriminator.
+
+        Without images nothing but the discriminator tells the generator which kinds of objects there are, and with the
+        usual loss it draws fewer and fewer of them. So each fake object is compared with a real one.
+
+        Reference: Huang et al., 2024, https://arxiv.org/abs/2501.05441.
+        """
+        if self.unconditional:
+            return RelativisticPairing(), [Lazy(R1(gamma), every=4), Lazy(R2(gamma), every=4)]
+        return NonSaturating(), []
 
     def weights(self, adversarial, kl):
         """Returns the weights of the terms, as `compile` takes them."""

@@ -79,11 +79,13 @@ def evaluate(name, arguments):
     training, validation, test = (data.load_objects(given, split) for split in ("train", "validation", "test"))
     judge = Judge(training, validation, test)
     if model.encoder is None:
-        count, values = SAMPLES, judge.of_samples(model, training)
+        count, values = SAMPLES, {**judge.of_samples(model), **judge.of_objects(training)}
     else:
         model.threshold = best_threshold(model, validation)
         store_threshold(folder, model.threshold)
         count, values = len(test.images), judge.of_answers(model, training, test)
+        if model.is_vae:
+            values |= ending(judge.of_samples(model), " of drawn latents")
     protocol = Protocol(
         extractor="volume classifier",
         weights=f"{digest_of(judge.network)}, accuracy {judge.accuracy:.3f}",
@@ -116,12 +118,21 @@ class Judge:
     def __init__(self, training, validation, test):
         self.network = classifier.load(training)
         self.accuracy = float((classifier.judged(self.network, validation.volumes)[0] == validation.labels).mean())
-        _, self.real = classifier.judged(self.network, test.volumes)
+        self.kinds, self.real = classifier.judged(self.network, test.volumes)
+        self.kind_count = len(training.class_names)
 
     def scores(self, volumes, labels=None):
-        """Returns the scores of the features of volumes; with labels also the share that is of its kind."""
+        """Returns the scores of the features of volumes, and the share that is of its kind, or how kinds are spread.
+
+        Args:
+            volumes: bool array `(count, R, R, R)`.
+            labels: integer array, the kinds asked for; None if any is right.
+        """
         kinds, features = classifier.judged(self.network, volumes)
-        right = {} if labels is None else {"kind right": float((kinds == labels).mean())}
+        if labels is None:
+            right = metrics.class_scores(self.kinds, kinds, self.kind_count)
+        else:
+            right = {"kind right": float((kinds == labels).mean())}
         same = min(len(self.real), len(features))
         if same < FEWEST:  # neighbours cannot be found, and moments mean nothing
             return right
@@ -130,29 +141,32 @@ class Judge:
         precision_and_recall = {key: found[key] for key in ("precision", "recall")}
         return {"frechet": metrics.frechet_distance(self.real, features), **precision_and_recall, **right}
 
-    def of_samples(self, model, training, seed=0):
-        """Returns the scores of the samples of a game without images, and of as many training objects."""
-        rng = np.random.default_rng(seed)
-        latents = rng.standard_normal((SAMPLES, model.latent_dim), dtype="float32")
-        samples = model.probabilities(latents) >= model.threshold
-        chosen = training.volumes[rng.permutation(len(training.volumes))[:SAMPLES]]
-        values = {}
-        for name, volumes in {"": samples, " of training objects": chosen}.items():
-            found = {**self.scores(volumes), **piece_scores(volumes)}
-            values |= {f"{key}{name}": value for key, value in found.items()}
-        return values
+    def of_samples(self, model, seed=0):
+        """Returns the scores of volumes of drawn latents."""
+        latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim), dtype="float32")
+        volumes = model.probabilities(latents) >= model.threshold
+        return {**self.scores(volumes), **piece_scores(volumes)}
+
+    def of_objects(self, training, seed=0):
+        """Returns the scores of training objects, as good as samples can be."""
+        volumes = training.volumes[np.random.default_rng(seed).permutation(len(training.volumes))[:SAMPLES]]
+        return ending({**self.scores(volumes), **piece_scores(volumes)}, " of training objects")
 
     def of_answers(self, model, training, test):
         """Returns the scores of the answers to all held-out images, and of other answers to them."""
         truth, labels = test.volumes[test.owners], test.labels[test.owners]
         values = {"threshold": model.threshold}
         for name, volumes in {"": model.volumes(test.images) >= model.threshold, **baselines(training, test)}.items():
-            of = f" of {name}" if name else ""
             found = {**scores_of(truth, volumes), **self.scores(volumes, labels)}
-            values |= {f"{key}{of}": value for key, value in found.items()}
+            values |= ending(found, f" of {name}" if name else "")
         drawn = np.random.default_rng(0).standard_normal((2, len(test.images), model.latent_dim)).astype("float32")
         two = [model.volumes(test.images, latents) >= model.threshold for latents in drawn]
         return {**values, "iou of two answers to an image": float(overlaps(*two).mean())}
+
+
+def ending(scores, text):
+    """Returns scores with a text at the end of their names."""
+    return {f"{name}{text}": value for name, value in scores.items()}
 
 
 def baselines(training, test):

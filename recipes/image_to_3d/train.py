@@ -15,7 +15,6 @@ from keras import layers
 from common.base.ranges import Count, Rate, Seed, Weight, Width
 from common.cli.main import main
 from common.latents import Latents
-from common.losses import NonSaturating
 from common.networks import Discriminator, Generator, Network
 from common.schedules import ConstantThenLinear
 from common.training.length import Length
@@ -33,6 +32,7 @@ class Config:
     learning_rate: Rate = 1e-3  # of encoder and generator; decays linearly to 0 in the second half
     d_learning_rate: Rate = 2e-4  # of the discriminator
     adversarial: Weight = 0.01  # weight of the adversarial term beside the reconstruction; 0: no discriminator
+    gamma: Weight = 1.0  # weight of the penalties R1 and R2 of --unconditional
     kl: Weight = 1e-3  # weight of the KL divergence in the loss of the encoder of --vae
     filters: Width = 16  # of the layer next to image and volume; doubled with every downsampling
     code_dim: Width = 200  # length of the code of an image, and of the latents where no code is beside them
@@ -111,9 +111,11 @@ def build(config, image_shape, resolution, steps):
         latents=Latents(config.latent_dim if game.is_conditional else config.code_dim),
         seed=config.seed,
     )
+    loss, penalties = game.adversarial(config.gamma)
     adam = partial(keras.optimizers.Adam, ConstantThenLinear(config.learning_rate, steps), beta_1=0.5)
     gan.compile(
-        loss=NonSaturating() if discriminator else None,
+        loss=loss if discriminator else None,
+        penalty=penalties,
         loss_weights=game.weights(config.adversarial, config.kl),
         generator_optimizer=adam(),
         discriminator_optimizer=keras.optimizers.Adam(config.d_learning_rate, beta_1=0.5),
