@@ -348,6 +348,17 @@ def cube(side, resolution=16, shift=0):
 
 
 @pytest.mark.once
+def test_surfaces_of_a_pair_that_comes_again_are_compared_once(monkeypatch):
+    first, second, third = cube(4), cube(6), np.roll(cube(4), 3, axis=0)
+    truth, volumes = np.stack([first, first, second, first]), np.stack([second, second, first, third])
+    expected, compared = [scores.surface_scores(*pair) for pair in zip(truth, volumes, strict=True)], []
+    compare = scores.surface_scores
+    monkeypatch.setattr(scores, "surface_scores", lambda *pair: compared.append(pair) or compare(*pair))
+    assert scores.surface_scores_of(truth, volumes).tolist() == [list(each) for each in expected]
+    assert len(compared) == 3
+
+
+@pytest.mark.once
 def test_scores_of_known_volumes():
     truth, moved = cube(8)[np.newaxis], cube(8, shift=2)[np.newaxis]
     assert scores.overlaps(truth, truth).tolist() == [1.0]
