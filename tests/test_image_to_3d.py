@@ -642,6 +642,7 @@ def test_images_of_the_user_belong_to_the_models_of_the_same_name(tmp_path):
     ("options", "message"),
     [
         (("--vae", "--unconditional"), "choose one of them"),
+        (("--gamma", 2), "--gamma has no effect without --unconditional"),
         (("--images", "."), "name the folder of the models with --data"),
         (("--resolution", 48), "resolution"),
         (("--azimuths", 50, -50), "--azimuths expects two angles from -360 to 360 degrees, the smaller one first"),

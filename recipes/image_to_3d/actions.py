@@ -27,8 +27,8 @@ VOXELS = {"gif", "npz"}  # formats that need no mesh
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageOptions:
-    """Options of an action that takes images."""
+class CutOutOptions:
+    """Options of an action that takes photographs."""
 
     cut_out: bool = False
     """cut the object out of a background of any colours, by GrabCut; it must not touch the border of the image"""
@@ -54,7 +54,7 @@ class ModelOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class ApplyOptions(ModelOptions, ImageOptions, apply.ApplyOptions):
+class ApplyOptions(ModelOptions, CutOutOptions, apply.ApplyOptions):
     """Options of the action apply."""
 
     formats: tuple[Format, ...] = ("glb", "obj", "html", "gif")
@@ -145,7 +145,7 @@ def write(volume, level, image, out, options):
 
 
 @dataclasses.dataclass(frozen=True)
-class InterpolateOptions(ImageOptions, PictureChoice):
+class InterpolateOptions(CutOutOptions, PictureChoice):
     """Options of the action interpolate."""
 
     input: Annotated[Path | None, tyro.conf.arg(metavar="IMAGE")] = None

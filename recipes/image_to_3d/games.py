@@ -5,7 +5,9 @@ import dataclasses
 import keras
 from keras import ops
 
+from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
+from common.base.ranges import Weight
 from common.gan import GAN, count_of
 from common.losses import NonSaturating, RelativisticPairing, kl_divergence
 from common.penalties import R1, R2, Lazy
@@ -22,7 +24,12 @@ class Game:
     vae: bool = False
     """3D-VAE-GAN: the encoder gives a distribution of latents, and the discriminator sees no image"""
 
+    gamma: Weight = 10.0
+    """weight of the penalties R1 and R2 of --unconditional"""
+
     def check_given(self, given):
+        if not self.unconditional:
+            refuse_ignored(given, "gamma", "without --unconditional")
         if self.unconditional and self.vae:
             raise InputError("--vae encodes images, and --unconditional has none; choose one of them.")
 
@@ -31,7 +38,7 @@ class Game:
         """Whether the generator is fed the code of an image beside latents."""
         return not (self.unconditional or self.vae)
 
-    def adversarial(self, gamma):
+    def adversarial(self):
         """Returns the `Loss` and the penalties of the discriminator.
 
         Without images nothing but the discriminator tells the generator which kinds of objects there are, and with the
@@ -40,7 +47,7 @@ class Game:
         Reference: Huang et al., 2024, https://arxiv.org/abs/2501.05441.
         """
         if self.unconditional:
-            return RelativisticPairing(), [Lazy(R1(gamma), every=4), Lazy(R2(gamma), every=4)]
+            return RelativisticPairing(), [Lazy(R1(self.gamma), every=4), Lazy(R2(self.gamma), every=4)]
         return NonSaturating(), []
 
     def weights(self, adversarial, kl):

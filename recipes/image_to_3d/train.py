@@ -32,7 +32,6 @@ class Config:
     learning_rate: Rate = 1e-3  # of encoder and generator; decays linearly to 0 in the second half
     d_learning_rate: Rate = 2e-4  # of the discriminator
     adversarial: Weight = 0.01  # weight of the adversarial term beside the reconstruction; 0: no discriminator
-    gamma: Weight = 10.0  # weight of the penalties R1 and R2 of --unconditional
     kl: Weight = 1e-3  # weight of the KL divergence in the loss of the encoder of --vae
     filters: Width = 16  # of the layer next to image and volume; doubled with every downsampling
     code_dim: Width = 200  # length of the code of an image, and of the latents where no code is beside them
@@ -111,7 +110,7 @@ def build(config, image_shape, resolution, steps):
         latents=Latents(config.latent_dim if game.is_conditional else config.code_dim),
         seed=config.seed,
     )
-    loss, penalties = game.adversarial(config.gamma)
+    loss, penalties = game.adversarial()
     adam = partial(keras.optimizers.Adam, ConstantThenLinear(config.learning_rate, steps), beta_1=0.5)
     gan.compile(
         loss=loss if discriminator else None,
