@@ -144,13 +144,16 @@ class Judge:
     def of_samples(self, model, seed=0):
         """Returns the scores of volumes of drawn latents."""
         latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim), dtype="float32")
-        volumes = model.probabilities(latents) >= model.threshold
-        return {**self.scores(volumes), **piece_scores(volumes)}
+        return self.of_volumes(model.probabilities(latents) >= model.threshold)
 
     def of_objects(self, training, seed=0):
         """Returns the scores of training objects, as good as samples can be."""
         volumes = training.volumes[np.random.default_rng(seed).permutation(len(training.volumes))[:SAMPLES]]
-        return ending({**self.scores(volumes), **piece_scores(volumes)}, " of training objects")
+        return ending(self.of_volumes(volumes), " of training objects")
+
+    def of_volumes(self, volumes):
+        """Returns the scores of volumes that answer no image."""
+        return {**self.scores(volumes), **piece_scores(volumes)}
 
     def of_answers(self, model, training, test):
         """Returns the scores of the answers to all held-out images, and of other answers to them."""
