@@ -39,7 +39,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from common.base import keras_settings  # noqa: F401 (before a network is built)
+from common.base import keras_settings, strided_convolutions  # noqa: F401 (before a network is built)
 
 
 def samples(batch):
@@ -299,6 +299,8 @@ elif keras.backend.backend() == "jax":
     def device():
         first = jax.devices()[0]
         return "CPU" if first.platform == "cpu" else first.device_kind
+
+    strided_convolutions.adopt(applies=lambda: device() == "CPU")
 
     def device_count():
         return jax.local_device_count()
