@@ -1,7 +1,9 @@
 """image_to_3d: its objects and images, who learns from what, its scores, and what a user gets."""
 
+import dataclasses
 import json
 import re
+from unittest import mock
 
 import cv2
 import keras
@@ -188,11 +190,15 @@ def test_a_plain_background_becomes_white_and_the_object_is_framed(background):
     assert found.shape == (32, 32, 1)
 
 
+def boards():
+    """Returns an image of wooden boards in two colours, uint8 array `(240, 320, 3)`."""
+    noisy = np.random.default_rng(0).normal((150, 100, 60), 4, (240, 320, 3))
+    return np.clip(noisy + 40 * (np.arange(240) // 30 % 2)[:, None, None], 0, 255).astype("uint8")
+
+
 @pytest.mark.once
 def test_an_object_is_cut_out_of_a_background_of_several_colours():
-    rng = np.random.default_rng(0)
-    boards = rng.normal((150, 100, 60), 4, (240, 320, 3)) + 40 * (np.arange(240) // 30 % 2)[:, None, None]
-    image = np.clip(boards, 0, 255).astype("uint8")
+    image = boards()
     inside = np.zeros((240, 320), bool)
     inside[80:200, 120:240] = True
     image[inside] = (40, 70, 150)
@@ -557,7 +563,28 @@ def test_a_sample_without_a_voxel_is_skipped(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(actions.SampleOptions, "mark", lambda self, name, network: None)
     actions.sample("image_to_3d", ["--count", "2", "--formats", "glb", "--out", str(tmp_path / "a.png")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_1.glb"]
-    assert "Skipped a_2. The volume is empty" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Skipped a_2. The volume is empty" in printed and "and 1 beside it as files" in printed
+
+
+@pytest.mark.once
+def test_an_answer_without_a_voxel_is_skipped(tmp_path, photos, monkeypatch, capsys):
+    class Answering:
+        """A model whose first answer to an image is empty."""
+
+        encoder, generator, threshold, latent_dim = mock.Mock(input_shape=(None, 16, 16, 1)), None, 0.4, 2
+
+        def volumes(self, images, latents):
+            return np.where(cube(8), 0.9, 0.1) * (np.arange(len(images)) > 0).reshape(-1, 1, 1, 1)
+
+    monkeypatch.setattr(actions, "model_of_images", lambda folder, name: Answering())
+    monkeypatch.setattr(actions.ApplyOptions, "mark", lambda self, name, network: None)
+    command = ["--input", str(photos / "c.png"), "--out", str(tmp_path / "out"), "--formats", "glb"]
+    with pytest.raises(InputError, match=r"No answer has a voxel of at least 0\.4; use a lower --threshold"):
+        actions.apply_to_images("image_to_3d", command)
+    actions.apply_to_images("image_to_3d", [*command, "--answers", "2"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["before_after.png", "c_2.glb"]
+    assert "Skipped c_1. The volume is empty" in capsys.readouterr().out
 
 
 @pytest.mark.once
@@ -638,11 +665,25 @@ def test_images_of_the_user_belong_to_the_models_of_the_same_name(tmp_path):
 
 
 @pytest.mark.once
+def test_images_of_the_user_are_cut_out_if_asked(tmp_path):
+    (tmp_path / "images").mkdir()
+    image = boards()
+    image[60:180, 100:220] = (40, 90, 200)
+    cv2.imwrite(str(tmp_path / "images" / "chair.png"), image)
+    options = objects_of(tmp_path, images=tmp_path / "images")
+    with pytest.raises(InputError, match=r"shows chair\.off; .* --cut-out"):
+        data.images_of_user(options, ["chair.off"])
+    (found,), _ = data.images_of_user(dataclasses.replace(options, cut_out=True), ["chair.off"])
+    assert (found < 255).mean() == pytest.approx(1 / photographs.MARGIN**2, abs=0.1)  # a square, framed
+
+
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--vae", "--unconditional"), "choose one of them"),
         (("--gamma", 2), "--gamma has no effect without --unconditional"),
+        (("--cut-out",), "--cut-out has no effect without --images"),
         (("--images", "."), "name the folder of the models with --data"),
         (("--resolution", 48), "resolution"),
         (("--azimuths", 50, -50), "--azimuths expects two angles from -360 to 360 degrees, the smaller one first"),

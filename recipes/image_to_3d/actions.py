@@ -21,17 +21,10 @@ from data_prep import meshes, render
 
 from . import data, measure
 from .model import open_model
+from .photographs import CutOutOptions
 
 Format = Literal["glb", "obj", "stl", "ply", "html", "gif", "npz"]
 VOXELS = {"gif", "npz"}  # formats that need no mesh
-
-
-@dataclasses.dataclass(frozen=True)
-class CutOutOptions:
-    """Options of an action that takes photographs."""
-
-    cut_out: bool = False
-    """cut the object out of a background of any colours, by GrabCut; it must not touch the border of the image"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +68,7 @@ def apply_to_images(name, arguments):
         refuse_existing([*files, options.out / apply.SHEET])
     model = model_of_images(options.folder(name), name)
     level = options.threshold or model.threshold
-    rows = []
+    rows, written = [], 0
     for path, outs in stems.items():
         image = data.prepared(path, model.encoder.input_shape[1], options.cut_out)
         if image is None:
@@ -84,15 +77,18 @@ def apply_to_images(name, arguments):
         latents[0] = 0
         volumes = model.volumes(np.repeat(image[np.newaxis], options.answers, axis=0), latents.astype("float32"))
         with writing_to(options.out):
-            for volume, out in zip(volumes, outs, strict=True):
-                write(volume, level, image, out, options)
+            written += sum(write(volume, level, image, out, options) for volume, out in zip(volumes, outs, strict=True))
         rows += [image_and_views(image, volume >= level) for volume in volumes]
     if not rows:
         raise InputError(f"None of the {len(stems)} files of {options.input} shows an object that can be used.")
+    if not written:
+        raise InputError(
+            f"No answer has a voxel of at least {level:g}; use a lower --threshold, or a run with more training steps."
+        )
     with writing_to(options.out / apply.SHEET):
         sheet = pictures.grid(np.concatenate(rows), columns=4)
         pictures.save_png(options.out / apply.SHEET, sheet, options.mark(name, model.generator))
-    print(f"{len(rows)} 3D models in {shown(options.out)}; {apply.SHEET} shows them beside their images.")
+    print(f"{written} 3D models in {shown(options.out)}; {apply.SHEET} shows them beside their images.")
 
 
 def answer_stems(path, count):
@@ -120,6 +116,8 @@ def image_and_views(image, volume):
 def write(volume, level, image, out, options):
     """Writes a volume of probabilities as files of the formats of `ModelOptions`; their paths are `out` with a suffix.
 
+    Returns whether there was something to write: a network may answer with no voxel at all, which is said.
+
     Args:
         volume: array `(R, R, R)`.
         level: float, the probability from which a voxel is occupied.
@@ -128,8 +126,11 @@ def write(volume, level, image, out, options):
         options: `ModelOptions`.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    if set(options.formats) - VOXELS:
-        mesh = meshes.smoothed(meshes.surface(volume, level), options.smooth)
+    try:
+        mesh = meshes.smoothed(meshes.surface(volume, level), options.smooth) if set(options.formats) - VOXELS else None
+    except InputError as error:
+        print(f"Skipped {out.name}. {error}")
+        return False
     for kind, path in options.paths(out).items():
         if kind == "gif":
             pictures.save_gif(path, render.turntable(volume >= level), milliseconds=100, pause=1)
@@ -139,6 +140,7 @@ def write(volume, level, image, out, options):
             meshes.page(mesh, path, image, title=out.name)
         else:
             meshes.save(mesh, path)
+    return True
 
 
 # interpolate ----------------------------------------------------------------------------------------------------------
@@ -224,12 +226,10 @@ def sample(name, arguments):
         views = measure.answers(images, truth, volumes >= model.threshold)
     save_views(out, views, columns, options.mark(name, model.generator))
     with writing_to(out):
-        for volume, image, stem in zip(volumes, images, stems, strict=True):
-            try:
-                write(volume, model.threshold, image, stem, options)
-            except InputError as error:  # a generator may draw nothing for some latents
-                print(f"Skipped {stem.name}. {error}")
-    print(f"{options.count} 3D models in {shown(out)}{', and beside it as files' if options.formats else ''}")
+        each = zip(volumes, images, stems, strict=True)
+        written = sum(write(volume, model.threshold, image, stem, options) for volume, image, stem in each)
+    beside = f", and {written} beside it as files" if options.formats else ""
+    print(f"{options.count} 3D models in {shown(out)}{beside}")
 
 
 ACTIONS = {

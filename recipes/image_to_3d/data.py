@@ -19,7 +19,7 @@ from data_prep import decode, folders, render, volumes
 from data_prep.batches import Batches
 
 from . import shapes
-from .photographs import framed, object_on_white
+from .photographs import CutOutOptions, framed, object_on_white
 
 COUNTS = {"train": 2_700, "test": 400}  # embedded objects; a tenth of the training ones is held out for validation
 SEED = 2016  # of the embedded objects and of all viewpoints
@@ -29,13 +29,13 @@ CHUNK = 100  # views rendered at a time
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectOptions(volumes.VolumeOptions):
+class ObjectOptions(CutOutOptions, volumes.VolumeOptions):
     """The options that choose the objects and their images."""
 
     resolution: Literal[16, 32, 64] = 32
     """voxels along a side of the cube"""
     images: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """images of the models of --data, in front of a plain background: NAME.png, or NAME/…, for the model NAME.off"""
+    """images of the models of --data: NAME.png, or NAME/…, for the model NAME.off"""
     views: Annotated[int, Range(1, 50)] = 5
     """rendered images of each object, from random viewpoints, where --images gives none"""
     azimuths: tuple[float, float] = (-60.0, 60.0)
@@ -72,6 +72,8 @@ class ObjectOptions(volumes.VolumeOptions):
                 raise InputError(
                     "--images has images of the files of a folder; name the folder of the models with --data."
                 )
+        else:
+            refuse_ignored(given, "cut_out", "without --images")
 
 
 class Objects(NamedTuple):
@@ -202,12 +204,12 @@ def images_of_user(options, names):
     images, owners = [], []
     for row, name in enumerate(names):
         stem = PurePath(name).with_suffix("")
-        found = [prepared(options.images / listed, options.size) for listed in of_stem[stem]]
+        found = [prepared(options.images / listed, options.size, options.cut_out) for listed in of_stem[stem]]
         found = [image for image in found if image is not None]
         if not found:
             raise InputError(
                 f"No image of {options.images} shows {name}; expected {stem}.png, or images in {stem}/, each with one "
-                "object in front of a plain background."
+                "object in front of a plain background, or with --cut-out any one."
             )
         images += found
         owners += [row] * len(found)

@@ -1,5 +1,7 @@
 """Images as the encoder sees them: one object in grey on white, its box in the middle of a square."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,14 @@ SMALLEST = 0.005  # share of an image that an object covers at least
 CUT_OUT_SIDE = 256  # pixels, the longer side of an image in which an object is cut out, which takes a second
 FRAME = 0.03  # of that side, the width of the border that is background for certain
 CUTS = 5  # iterations of GrabCut
+
+
+@dataclasses.dataclass(frozen=True)
+class CutOutOptions:
+    """Options of whatever takes photographs."""
+
+    cut_out: bool = False
+    """cut the object out of a background of any colours, by GrabCut; it must not touch the border of the image"""
 
 
 def framed(image, size):
@@ -72,7 +82,7 @@ def stands_out(image, name):
     if (abs(border - colour).max(axis=1) <= PLAIN).mean() < BORDER_SHARE:
         raise InputError(
             f"{name} has no plain background: its border has several colours; expected one object in front of one "
-            "colour, or a transparent background (PNG); apply and interpolate take others with --cut-out."
+            "colour, or a transparent background (PNG), or another one with --cut-out."
         )
     return abs(pixels - colour).max(axis=-1) > PLAIN
 
