@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.image_to_3d [--adversarial 0 0.01 0.05] [--seeds 3] [--data MODELS]
 
-Prints two tables in Markdown: the scores of the runs, and those of the answers that need no network; and draws the
-trade of the adversarial weight, overlap against loose voxels. Runs are kept; what is there is not computed again.
+Prints two tables in Markdown: the scores of the runs, and those of the answers that need no network; and draws what
+depends on the adversarial weight. Runs are kept; what is there is not computed again.
 """
 
 import argparse
@@ -78,14 +78,17 @@ def table(rows):
 
 
 def draw(path, of_weight):
-    """Draws overlap against loose voxels, a point for each weight."""
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axes = figure.subplots()
-    for weight, found in of_weight.items():
-        x, y = (np.mean([scores[key] for scores in found]) for key in ("loose voxels", "iou"))
-        axes.plot(x, y, "o")
-        axes.annotate(f" {weight:g}", (x, y))
-    axes.set(xlabel="share of loose voxels", ylabel="intersection over union", title="weight of the adversarial term")
+    """Draws overlap and the share of answers in one piece against the weight, mean and standard deviation."""
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    shown = {"iou": "intersection over union", "one piece": "share of answers in one piece"}
+    places = range(len(of_weight))  # weights from 0 on have no logarithm
+    for axes, (key, label) in zip(figure.subplots(1, len(shown)), shown.items(), strict=True):
+        values = [[scores[key] for scores in found] for found in of_weight.values()]
+        axes.errorbar(
+            places, np.mean(values, axis=1), np.std(values, axis=1, ddof=int(len(values[0]) > 1)), fmt="o-", capsize=4
+        )
+        axes.set(xlabel="weight of the adversarial term", ylabel=label)
+        axes.set_xticks(places, [f"{weight:g}" for weight in of_weight])
     save_figure(path, figure)
 
 

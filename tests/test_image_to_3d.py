@@ -379,18 +379,39 @@ def test_scores_of_known_volumes():
     pieces[14, 14, 14] = True
     assert scores.loose(truth[0]) == 0
     assert scores.loose(pieces) == pytest.approx(1 / 513)
+    probabilities = np.where(pieces, 0.9, 0.3).astype("float16")
+    kept = scores.largest_piece(probabilities, 0.5)
+    assert np.array_equal(kept >= 0.5, truth[0]) and kept.dtype == "float16"
+    assert np.array_equal(kept[~pieces], probabilities[~pieces])  # the surface stays where it is
+    assert scores.largest_piece(kept, 0.5) is kept
     found = scores.scores_of(truth, pieces[np.newaxis])
     assert found["one piece"] == 0
     assert found["volume"] == pytest.approx(513 / 512)
 
 
 @pytest.mark.once
-def test_the_best_other_volume_is_found(monkeypatch):
+def test_each_volume_is_compared_with_each_of_the_others(monkeypatch):
     monkeypatch.setattr(scores, "BLOCK", 2)
-    others = np.stack([cube(4), cube(6), cube(8), cube(10)])
-    best, rows = scores.best_overlaps(np.stack([cube(9), cube(4)]), others)
-    assert rows.tolist() == [3, 0]
-    assert best == pytest.approx([729 / 1000, 1.0])
+    volumes = np.stack([cube(9), cube(4), np.zeros_like(cube(4))])
+    others = np.stack([cube(4), cube(6), cube(8), cube(10), np.zeros_like(cube(4))])
+    found = scores.all_overlaps(volumes, others)
+    assert found.tolist() == [scores.overlaps(np.stack([volume] * 5), others).tolist() for volume in volumes]
+    assert found[0, 3] == pytest.approx(729 / 1000)
+
+
+@pytest.mark.once
+def test_the_baselines_are_answers_to_the_held_out_images():
+    chairs, tables = (np.stack([cube(side) for side in sides]) for sides in ((4, 6, 6), (10, 10, 12)))
+    images = np.arange(6 * 16, dtype="uint8").reshape(6, 4, 4, 1)
+    training = data.Objects(np.concatenate([chairs, tables]), np.repeat([0, 1], 3), ("a", "b"), images, np.arange(6))
+    test = data.Objects(
+        np.stack([cube(11), cube(5)]), np.array([1, 0]), ("a", "b"), images[[5, 2, 0]], np.array([0, 1, 1])
+    )
+    found = {name: volumes.sum(axis=(1, 2, 3)).tolist() for name, volumes in measure.baselines(training, test)}
+    assert found["the mean object"] == [10**3] * 3
+    assert found["the mean of the true kind"] == [10**3, 6**3, 6**3]
+    assert found["the object of the nearest image"] == [12**3, 6**3, 4**3]
+    assert found["the best training object"] == [12**3, 6**3, 6**3]
 
 
 @pytest.mark.once
@@ -557,7 +578,8 @@ def test_a_sample_without_a_voxel_is_skipped(tmp_path, monkeypatch, capsys):
         generator, encoder, threshold, latent_dim = None, None, 0.4, 2
 
         def probabilities(self, latents):
-            return np.where(cube(8), 0.9, 0.1) * np.array([1, 0]).reshape(2, 1, 1, 1)
+            speck = np.arange(16**3).reshape(16, 16, 16) == 0
+            return np.where(cube(8) | speck, 0.9, 0.1) * np.array([1, 0]).reshape(2, 1, 1, 1)
 
     monkeypatch.setattr(actions, "open_model", lambda folder, name: Drawn())
     monkeypatch.setattr(actions.SampleOptions, "mark", lambda self, name, network: None)
@@ -565,6 +587,10 @@ def test_a_sample_without_a_voxel_is_skipped(tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a_1.glb"]
     printed = capsys.readouterr().out
     assert "Skipped a_2. The volume is empty" in printed and "and 1 beside it as files" in printed
+    assert meshes.read(tmp_path / "a_1.glb").body_count == 2
+    again = ["--largest-piece", "--overwrite"]
+    actions.sample("image_to_3d", ["--count", "2", "--formats", "glb", "--out", str(tmp_path / "a.png"), *again])
+    assert meshes.read(tmp_path / "a_1.glb").body_count == 1
 
 
 @pytest.mark.once

@@ -22,6 +22,7 @@ from data_prep import meshes, render
 from . import data, measure
 from .model import open_model
 from .photographs import CutOutOptions
+from .scores import largest_piece
 
 Format = Literal["glb", "obj", "stl", "ply", "html", "gif", "npz"]
 VOXELS = {"gif", "npz"}  # formats that need no mesh
@@ -35,11 +36,17 @@ class ModelOptions:
     """what is written of each 3D model: meshes; html, a page that turns it; gif, turning; npz, the probabilities"""
     smooth: Annotated[int, Range(0, 101)] = 10
     """steps that smooth a mesh; 0 leaves the bumps of its voxels"""
+    largest_piece: bool = False
+    """leave out the voxels that do not touch the largest piece"""
 
     def check_given(self, given):
         """Refuses options that have no effect beside the others."""
         if not set(self.formats) - VOXELS:
             refuse_ignored(given, "smooth", "without a format of meshes, such as --formats glb")
+
+    def chosen(self, volumes, level):
+        """Returns volumes of probabilities as they are written: whole, or the largest piece of each."""
+        return np.stack([largest_piece(volume, level) for volume in volumes]) if self.largest_piece else volumes
 
     def paths(self, stem):
         """Returns the paths of what is written of a 3D model, a dictionary from formats."""
@@ -75,7 +82,8 @@ def apply_to_images(name, arguments):
             continue
         latents = np.random.default_rng(options.seed).standard_normal((options.answers, model.latent_dim))
         latents[0] = 0
-        volumes = model.volumes(np.repeat(image[np.newaxis], options.answers, axis=0), latents.astype("float32"))
+        answers = model.volumes(np.repeat(image[np.newaxis], options.answers, axis=0), latents.astype("float32"))
+        volumes = options.chosen(answers, level)
         with writing_to(options.out):
             written += sum(write(volume, level, image, out, options) for volume, out in zip(volumes, outs, strict=True))
         rows += [image_and_views(image, volume >= level) for volume in volumes]
@@ -216,13 +224,15 @@ def sample(name, arguments):
     rng = np.random.default_rng(options.seed)
     latents = rng.standard_normal((options.count, model.latent_dim), dtype="float32")
     if model.encoder is None:
-        images, volumes, columns = [None] * options.count, model.probabilities(latents), None
+        images, columns = [None] * options.count, None
+        volumes = options.chosen(model.probabilities(latents), model.threshold)
         views = measure.views_of(volumes >= model.threshold, measure.AROUND[0])
     else:
         test = data.load_objects(options_of(read_config(folder / "config.json"), data.ObjectOptions), "test")
         rows = rng.choice(len(test.images), options.count, replace=options.count > len(test.images))
         images, truth = test.images[rows], test.volumes[test.owners[rows]]
-        volumes, columns = model.volumes(images, latents), measure.COLUMNS if options.count >= 3 else 5
+        volumes = options.chosen(model.volumes(images, latents), model.threshold)
+        columns = measure.COLUMNS if options.count >= 3 else 5
         views = measure.answers(images, truth, volumes >= model.threshold)
     save_views(out, views, columns, options.mark(name, model.generator))
     with writing_to(out):

@@ -1,6 +1,7 @@
 """The sheet of an epoch, and the action evaluate: scores on held-out objects beside those of honest baselines."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from data_prep import decode, render
 
 from . import classifier, data
 from .model import THRESHOLDS, Model, open_model, store_threshold
-from .scores import best_overlaps, overlaps, piece_scores, scores_of
+from .scores import all_overlaps, overlaps, piece_scores, scores_of
 
 SHOWN = 12  # objects in the sheet of an epoch
 TILE = 64  # pixels of each of its pictures
@@ -159,9 +160,10 @@ class Judge:
         """Returns the scores of the answers to all held-out images, and of other answers to them."""
         truth, labels = test.volumes[test.owners], test.labels[test.owners]
         values = {"threshold": model.threshold}
-        for name, volumes in {"": model.volumes(test.images) >= model.threshold, **baselines(training, test)}.items():
-            found = {**scores_of(truth, volumes), **self.scores(volumes, labels)}
-            values |= ending(found, f" of {name}" if name else "")
+        found = model.volumes(test.images) >= model.threshold
+        for name, volumes in itertools.chain([("", found)], baselines(training, test)):
+            scores = {**scores_of(truth, volumes), **self.scores(volumes, labels)}
+            values |= ending(scores, f" of {name}" if name else "")
         drawn = np.random.default_rng(0).standard_normal((2, len(test.images), model.latent_dim)).astype("float32")
         two = [model.volumes(test.images, latents) >= model.threshold for latents in drawn]
         return {**values, "iou of two answers to an image": float(overlaps(*two).mean())}
@@ -173,28 +175,27 @@ def ending(scores, text):
 
 
 def baselines(training, test):
-    """Returns other answers to the held-out images, a dictionary from names to bool volumes.
+    """Yields the names of other answers to the held-out images, and their bool volumes; one at a time, for memory.
 
     The mean of all objects, and of those of the true kind, have the threshold with the largest overlap on the training
     objects.
     """
-    names = range(len(training.class_names))
-    means = np.stack([mean_object(training.volumes[training.labels == label]) for label in names])
+    mean = mean_object(training.volumes)
+    yield "the mean object", np.broadcast_to(mean, (len(test.images), *mean.shape))
+    kinds = range(len(training.class_names))
+    means = np.stack([mean_object(training.volumes[training.labels == kind]) for kind in kinds])
+    yield "the mean of the true kind", means[test.labels[test.owners]]
     nearest = training.owners[nearest_images(training.images, test.images)]
-    _, best = best_overlaps(test.volumes, training.volumes)
-    return {
-        "the mean object": np.repeat(mean_object(training.volumes)[np.newaxis], len(test.images), axis=0),
-        "the mean of the true kind": means[test.labels[test.owners]],
-        "the object of the nearest image": training.volumes[nearest],
-        "the best training object": training.volumes[best[test.owners]],
-    }
+    yield "the object of the nearest image", training.volumes[nearest]
+    best = all_overlaps(test.volumes, training.volumes).argmax(axis=1)
+    yield "the best training object", training.volumes[best[test.owners]]
 
 
 def mean_object(volumes):
     """Returns the mean of bool volumes as one, by the threshold with the largest overlap with them."""
     mean = volumes.mean(axis=0)
-    found = [mean >= threshold for threshold in THRESHOLDS]
-    return max(found, key=lambda volume: overlaps(volumes, volume).mean())
+    found = np.stack([mean >= threshold for threshold in THRESHOLDS])
+    return found[all_overlaps(volumes, found).mean(axis=0).argmax()]
 
 
 def nearest_images(images, others):

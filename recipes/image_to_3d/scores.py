@@ -22,19 +22,31 @@ def overlaps(truth, volumes):
     return np.where(union == 0, 1.0, (truth & volumes).sum(axis=axes) / np.maximum(union, 1))
 
 
-def best_overlaps(truth, others):
-    """Returns the largest intersection over union of each true volume with any other one, and the row of that one."""
-    best, rows = np.full(len(truth), -1.0), np.zeros(len(truth), int)
-    flat = truth.reshape(len(truth), -1).astype("float32")
-    sizes = flat.sum(axis=1)
-    for start in range(0, len(others), BLOCK):
-        part = others[start : start + BLOCK].reshape(-1, flat.shape[1]).astype("float32")
-        common = flat @ part.T
-        found = common / np.maximum(sizes[:, None] + part.sum(axis=1) - common, 1)
-        row = found.argmax(axis=1)
-        value = found[np.arange(len(truth)), row]
-        rows, best = np.where(value > best, start + row, rows), np.maximum(value, best)
-    return best, rows
+def all_overlaps(volumes, others):
+    """Returns the intersection over union of each volume with each of the others, `(len(volumes), len(others))`.
+
+    They are products of matrices, of a block at a time so that little memory is needed.
+
+    Args:
+        volumes, others: bool arrays `(count, R, R, R)`.
+    """
+    return np.concatenate(
+        [np.concatenate([products(one, other) for other in blocks(others)], axis=1) for one in blocks(volumes)]
+    )
+
+
+def blocks(volumes):
+    """Yields bool volumes as rows of a matrix of floats, a block at a time."""
+    for start in range(0, len(volumes), BLOCK):
+        block = volumes[start : start + BLOCK]
+        yield block.reshape(len(block), -1).astype("float32")
+
+
+def products(rows, others):
+    """Returns the `all_overlaps` of two matrices."""
+    common = (rows @ others.T).astype(float)
+    union = rows.sum(axis=1)[:, np.newaxis] + others.sum(axis=1) - common
+    return np.where(union == 0, 1.0, common / np.maximum(union, 1))
 
 
 def surface_points(volume):
@@ -75,13 +87,27 @@ def surface_scores_of(truth, volumes):
     return np.array([known[key] for key in keys])
 
 
+def pieces(volume):
+    """Returns the piece that each voxel of a bool volume is in, from 1 on, 0 where it is empty; and their sizes."""
+    parts, count = ndimage.label(volume, NEIGHBOURHOOD)
+    return parts, np.bincount(parts.ravel(), minlength=count + 1)[1:]
+
+
 def loose(volume):
     """Returns the share of the occupied voxels of a volume outside its largest piece; 0 if it is in one piece."""
-    parts, count = ndimage.label(volume, NEIGHBOURHOOD)
-    if count < 2:
-        return 0.0
-    sizes = np.bincount(parts.ravel())[1:]
-    return 1 - sizes.max() / sizes.sum()
+    _, sizes = pieces(volume)
+    return 1 - sizes.max() / sizes.sum() if len(sizes) > 1 else 0.0
+
+
+def largest_piece(volume, level):
+    """Returns a volume of probabilities in which no voxel outside the largest piece is occupied.
+
+    Args:
+        volume: array `(R, R, R)`.
+        level: float, the probability from which a voxel is occupied.
+    """
+    parts, sizes = pieces(volume >= level)
+    return np.where((parts == 0) | (parts == 1 + sizes.argmax()), volume, 0) if len(sizes) > 1 else volume
 
 
 def scores_of(truth, volumes):
