@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-BLOCK = 200  # volumes in a matrix of floats at a time
+BLOCK = 400  # volumes in a matrix of floats at a time
 NEIGHBOURHOOD = np.ones((3, 3, 3), bool)  # voxels that touch, also at a corner, are one piece
 
 
