@@ -39,8 +39,9 @@ def test_is_the_convolution_of_keras(name, sizes, side, stride):
 @pytest.fixture
 def adopted(monkeypatch):
     """Lets layers be computed by matrices; on JAX on a CPU they already are."""
-    for layer in strided_convolutions.SLOW:
-        monkeypatch.setattr(layer, "call", layer.call)  # is restored after the test
+    replaced = {layers.Conv3D: "convolution_op", layers.Conv2DTranspose: "call", layers.Conv3DTranspose: "call"}
+    for layer, method in replaced.items():
+        monkeypatch.setattr(layer, method, getattr(layer, method))  # is restored after the test
     strided_convolutions.adopt(applies=lambda: True)
 
 
@@ -86,12 +87,23 @@ def test_jax_calls_no_slow_convolution_on_a_cpu(name, layer, monkeypatch):
 )
 def test_other_layers_are_left_to_keras(options):
     options = {"kernel_size": 4, "strides": 2, "padding": "same", **options}
-    assert not strided_convolutions.fits(layers.Conv3D(4, **options), (4, 4, 4), transposed=False)
-    assert not strided_convolutions.fits(layers.Conv3DTranspose(4, **options), (4, 4, 4), transposed=True)
+    assert not strided_convolutions.fits(layers.Conv3D(4, **options))
+    assert not strided_convolutions.fits(layers.Conv3DTranspose(4, **options))
 
 
 @pytest.mark.once
-def test_other_sizes_are_left_to_keras(adopted):
-    layer = layers.Conv3D(2, 4, strides=2, padding="same")
-    assert layer(drawn(1, 5, 4, 4, 1)).shape == (1, 3, 2, 2, 2)
-    assert not strided_convolutions.fits(layer, (None, 4, 4), transposed=False)
+@pytest.mark.parametrize("sizes", [(5, 4, 4), (None, 4, 4)])
+def test_other_sizes_are_left_to_keras(sizes):
+    computed = strided_convolutions.convolved(lambda self, inputs, kernel: "by Keras", applies=lambda: True)
+    layer, inputs = layers.Conv3D(2, 4, strides=2, padding="same"), keras.KerasTensor((1, *sizes, 1))
+    assert computed(layer, inputs, None) == "by Keras"
+
+
+@pytest.mark.once
+def test_a_layer_with_a_kernel_of_its_own_keeps_it(adopted):
+    class Doubled(layers.Conv3D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, 2 * kernel)
+
+    inputs, options = drawn(2, 4, 4, 4, 1), {"strides": 2, "padding": "same", "kernel_initializer": "ones"}
+    assert_close(Doubled(2, 4, **options)(inputs), 2 * layers.Conv3D(2, 4, **options)(inputs))

@@ -10,8 +10,6 @@ import itertools
 
 from keras import layers, ops
 
-SLOW = (layers.Conv2DTranspose, layers.Conv3D, layers.Conv3DTranspose)
-
 
 def adopt(applies):
     """Lets the layers of Keras that are slow be computed this way, where they have a stride that fits.
@@ -21,33 +19,39 @@ def adopt(applies):
     Args:
         applies: function without arguments; returns whether it is faster here. Called whenever a layer is.
     """
-    for layer in SLOW:
-        layer.call = replaced(layer.call, applies)
+    layers.Conv3D.convolution_op = convolved(layers.Conv3D.convolution_op, applies)
+    for layer in (layers.Conv2DTranspose, layers.Conv3DTranspose):
+        layer.call = transposed(layer.call, applies)
 
 
-def replaced(call, applies):
-    """Returns the method `call` of a convolution, which is computed here where that is possible and `applies()`."""
+def convolved(convolution_op, applies):
+    """Returns the method `convolution_op` of a convolution, computed here where that is possible and `applies()`."""
+
+    def computed_here(self, inputs, kernel):
+        stride, sizes = self.strides[0], inputs.shape[1:-1]
+        divides = all(size and size % stride == 0 for size in sizes)
+        if fits(self) and divides and self.groups == 1 and applies():
+            return convolution(inputs, kernel, stride)
+        return convolution_op(self, inputs, kernel)
+
+    return computed_here
+
+
+def transposed(call, applies):
+    """Returns the method `call` of a transposed convolution, computed here where that is possible and `applies()`."""
 
     def computed_here(self, inputs):
-        transposed = hasattr(self, "output_padding")
-        if not (fits(self, inputs.shape[1:-1], transposed) and applies()):
+        if not (fits(self) and all(inputs.shape[1:-1]) and self.output_padding is None and applies()):
             return call(self, inputs)
-        convolve = transposed_convolution if transposed else convolution
-        outputs = convolve(inputs, self.kernel, self.strides[0])
+        outputs = transposed_convolution(inputs, self.kernel, self.strides[0])
         outputs = ops.add(outputs, self.bias) if self.use_bias else outputs
         return outputs if self.activation is None else self.activation(outputs)
 
     return computed_here
 
 
-def fits(layer, sizes, transposed):
-    """Returns whether a layer is written here: a stride above 1, and a kernel of a multiple of it, centred.
-
-    Args:
-        layer: convolution of Keras.
-        sizes: tuple of integers, or of None where unknown, the sides of its input.
-        transposed: bool, whether it is a transposed convolution.
-    """
+def fits(layer):
+    """Returns whether a layer is written here: a stride above 1, and a kernel of a multiple of it, centred."""
     side, stride = layer.kernel_size[0], layer.strides[0]
     return (
         {*layer.kernel_size} == {side}
@@ -57,8 +61,6 @@ def fits(layer, sizes, transposed):
         and side % stride == (side - stride) % 2 == 0
         and layer.padding == "same"
         and layer.data_format == "channels_last"
-        and all(sizes)
-        and (layer.output_padding is None if transposed else layer.groups == 1 and not any(n % stride for n in sizes))
     )
 
 
