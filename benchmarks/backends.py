@@ -16,10 +16,17 @@ import sys
 import time
 from unittest import mock
 
+import numpy as np
+
 BACKENDS = ("tensorflow", "jax", "torch")
 ORIGINAL = "jax, layers of Keras"
-ROWS = ("dcgan, 28 pixels", "dcgan, 64 pixels in colour", "image_to_3d, without D", "image_to_3d, with D")
-STEPS_OF_A_MINUTE = {(row, ORIGINAL) for row in ROWS if row.startswith("image_to_3d")}
+TRAININGS = {  # the compiled GAN and a batch of noise, for each row
+    "dcgan, 28 pixels": lambda: images((28, 28, 1)),
+    "dcgan, 64 pixels in colour": lambda: images((64, 64, 3)),
+    "image_to_3d, without D": lambda: objects(adversarial=0.0),
+    "image_to_3d, with D": lambda: objects(),
+}
+STEPS_OF_A_MINUTE = {(row, ORIGINAL) for row in TRAININGS if row.startswith("image_to_3d")}
 
 
 def main():
@@ -28,7 +35,7 @@ def main():
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--only", default="", help="what the names of rows begin with")
     options = parser.parse_args()
-    rows, columns = [row for row in ROWS if row.startswith(options.only)], (*BACKENDS, ORIGINAL)
+    rows, columns = [row for row in TRAININGS if row.startswith(options.only)], (*BACKENDS, ORIGINAL)
     rates = {(row, way): [] for row in rows for way in columns if (row, way) not in STEPS_OF_A_MINUTE}
     for _ in range(options.rounds):
         for (row, way), found in rates.items():
@@ -52,9 +59,11 @@ def images_per_second(row, way, steps):
     import common.launch.quiet  # noqa: F401 (before Keras)
 
     # isort: split
+    import keras
+
     from common.base import strided_convolutions
 
-    gan, batch, count = objects(row) if row.startswith("image_to_3d") else images(row)
+    gan, batch = TRAININGS[row]()
     if way == ORIGINAL:
         mock.patch.object(strided_convolutions, "fits", return_value=False).start()
     gan.train_on_batch(batch)
@@ -63,32 +72,27 @@ def images_per_second(row, way, steps):
         start = time.perf_counter()
         gan.train_on_batch(batch)
         seconds.append(time.perf_counter() - start)
-    return count / statistics.median(seconds)
+    return len(keras.tree.flatten(batch)[0]) / statistics.median(seconds)
 
 
-def images(row):
-    """Returns dcgan, a batch of noise, and the number of its images."""
-    import numpy as np
-
+def images(shape):
+    """Returns dcgan for images of this shape, and a batch of noise."""
     from recipes.dcgan.train import Config, build
 
-    config, shape = Config(), (64, 64, 3) if "64" in row else (28, 28, 1)
+    config = Config()
     batch = np.random.default_rng(0).uniform(-1, 1, (config.batch_size, *shape)).astype("float32")
-    return build(config, shape), batch, config.batch_size
+    return build(config, shape), batch
 
 
-def objects(row):
-    """Returns image_to_3d, a batch of noise, and the number of its images."""
-    import numpy as np
-
+def objects(**options):
+    """Returns image_to_3d, and a batch of noise."""
     from recipes.image_to_3d.train import Config, build
 
-    config = Config(adversarial=0.0 if "without" in row else Config.adversarial)
-    size, resolution, count = config.objects.size, config.objects.resolution, config.batch_size
-    rng = np.random.default_rng(0)
-    pictures = rng.uniform(-1, 1, (count, size, size, 1)).astype("float32")
-    gan = build(config, (size, size, 1), resolution, steps=1000)
-    return gan, (pictures, rng.random((count, *(resolution,) * 3)) < 0.1), count
+    config, rng = Config(**options), np.random.default_rng(0)
+    shape, resolution = (config.objects.size, config.objects.size, 1), config.objects.resolution
+    noise = rng.uniform(-1, 1, (config.batch_size, *shape)).astype("float32")
+    volumes = rng.random((config.batch_size, *(resolution,) * 3)) < 0.1
+    return build(config, shape, resolution, steps=1000), (noise, volumes)
 
 
 if __name__ == "__main__":
