@@ -209,7 +209,7 @@ def images_of_user(options, names):
         if not found:
             raise InputError(
                 f"No image of {options.images} shows {name}; expected {stem}.png, or images in {stem}/, each with one "
-                "object in front of a plain background, or with --cut-out any one."
+                "object in front of a plain background; with --cut-out the background may have any colours."
             )
         images += found
         owners += [row] * len(found)

@@ -82,7 +82,7 @@ def stands_out(image, name):
     if (abs(border - colour).max(axis=1) <= PLAIN).mean() < BORDER_SHARE:
         raise InputError(
             f"{name} has no plain background: its border has several colours; expected one object in front of one "
-            "colour, or a transparent background (PNG), or another one with --cut-out."
+            "colour, or a transparent background (PNG); with --cut-out the background may have any colours."
         )
     return abs(pixels - colour).max(axis=-1) > PLAIN
 
