@@ -391,7 +391,7 @@ def test_scores_of_known_volumes():
 
 @pytest.mark.once
 def test_each_volume_is_compared_with_each_of_the_others(monkeypatch):
-    monkeypatch.setattr(scores, "BLOCK", 2)
+    monkeypatch.setattr(scores, "NUMBERS", 2 * 16**3)
     volumes = np.stack([cube(9), cube(4), np.zeros_like(cube(4))])
     others = np.stack([cube(4), cube(6), cube(8), cube(10), np.zeros_like(cube(4))])
     found = scores.all_overlaps(volumes, others)

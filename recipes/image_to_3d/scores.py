@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-BLOCK = 400  # volumes in a matrix of floats at a time
+NUMBERS = 25_000_000  # in a matrix of floats at a time, 100 MB
 NEIGHBOURHOOD = np.ones((3, 3, 3), bool)  # voxels that touch, also at a corner, are one piece
 
 
@@ -37,8 +37,9 @@ def all_overlaps(volumes, others):
 
 def blocks(volumes):
     """Yields bool volumes as rows of a matrix of floats, a block at a time."""
-    for start in range(0, len(volumes), BLOCK):
-        block = volumes[start : start + BLOCK]
+    count = max(1, NUMBERS // volumes[0].size)
+    for start in range(0, len(volumes), count):
+        block = volumes[start : start + count]
         yield block.reshape(len(block), -1).astype("float32")
 
 
