@@ -86,6 +86,7 @@ class Batches(keras.utils.PyDataset):
         paired: bool; False if the parts of the tuple or dictionary do not belong together, and may have other lengths.
             Each part then has its own order, and shorter ones repeat within an epoch. Arrays within a part still belong
             together: `((images, labels), unlabelled)`.
+        updates: integer, of a network in a training step; a batch holds `batch_size` fresh samples for each.
 
     The attribute `shard` is `(index, count)`: this host's part of each batch, and the number of hosts. `Run.fit` sets
     it. The parts of all hosts, concatenated, are the batch of a single host: the order does not depend on the number of
@@ -114,11 +115,13 @@ class Batches(keras.utils.PyDataset):
         order=None,
         augment=None,
         paired=True,
+        updates=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.samples = samples
-        self._given_sizes = batch_size
+        self.updates = updates
+        self._given_sizes = keras.tree.map_structure(lambda size: size * updates, batch_size)
         self.seed = seed
         self.transform = transform
         self.order = order
@@ -155,10 +158,10 @@ class Batches(keras.utils.PyDataset):
         lengths = [self.count] if self.paired else map(len, self._parts)
         steps = max(length // size for length, size in zip(lengths, self.batch_sizes, strict=True))
         if not steps:
-            raise InputError(
-                f"A batch of {self.batch_size} is larger than the data of {self.count} samples; "
-                f"use --batch-size {self.count} or less."
-            )
+            size, largest = self.batch_size, self.count // self.updates
+            size = f"{self.updates} × {size // self.updates}" if self.updates > 1 else size
+            advice = f"use --batch-size {largest} or less" if largest else "add images"
+            raise InputError(f"A batch of {size} is larger than the data of {self.count} samples; {advice}.")
         return steps
 
     def _draw_orders(self):

@@ -235,18 +235,10 @@ class Pictures:
         return os.fsdecode(self.names[index])
 
     def __getitem__(self, indices):
-        """Returns the images of an array of indices, as returned by `usable`.
-
-        Raises:
-            UnusableError: if one of them cannot be read.
-        """
+        """Returns the images of an array of indices; in the place of a damaged file the next readable one."""
         if self.decoded is not None:
             return self.decoded[indices]
-        images = self._read(indices)
-        for index, image in zip(indices, images, strict=True):
-            if image is None:
-                raise UnusableError(f"{self.name(index)} {self._unusable[int(index)]}")
-        return np.stack(images)
+        return np.stack(self._read(self.usable(indices)))
 
     def usable(self, indices):
         """Returns the indices, with each damaged file replaced by the next readable one."""

@@ -132,6 +132,8 @@ def load(options, split="train", hold_out=False):
     source = source_of(options)
     part = split if hold_out and len(source.splits) == 1 else None
     found = source.read("test" if split == "test" else "train", options.allow_skipped)
+    if split == "test" and len(source.splits) > 1:
+        found = numbered_as_in_training(found, source)
     return fitted(chosen_images(found, options, split, part), options)
 
 
@@ -182,6 +184,25 @@ def chosen_images(found, options, split="test", part=None):
     if split == "validation" or (split == "train" and options.validation):
         found = found.rows(validation_rows(found.labels, options.validation, split))
     return found
+
+
+def numbered_as_in_training(found, source):
+    """Returns the test part of a source with the class names and numbers of its training part.
+
+    Raises:
+        InputError: if it has another class. It may lack some, and in data of one class the name is of no importance.
+    """
+    names = source.class_names()
+    others = sorted({*found.class_names} - {*names})
+    if others and len(names) == len(found.class_names) == 1:
+        others, found = [], dataclasses.replace(found, class_names=names)
+    if others:
+        raise InputError(
+            f"The test part of {source.root} has images of {', '.join(others)}, which its training part does not have; "
+            f"expected are the same classes in both: {', '.join(names)}."
+        )
+    numbers = np.array([names.index(name) for name in found.class_names], np.int64)
+    return dataclasses.replace(found, labels=numbers[found.labels], class_names=names)
 
 
 def validation_rows(labels, share, split):

@@ -48,7 +48,7 @@ def tell_skipped(skipped, count, what="images"):
     """Prints one line about the skipped files, if there are any."""
     if skipped:
         missing = missing_of(skipped)
-        print(f"{missing} of {missing + count} {what} skipped ({summary(skipped)}): see skipped.csv.")
+        print(f"{missing} of {missing + count} {what} skipped ({summary(skipped)}).")
 
 
 def missing_of(skipped):

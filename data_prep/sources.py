@@ -104,13 +104,13 @@ class ArrayFile:
         self.splits = arrays.splits(path)
 
     def class_names(self):
-        return self.read("train").class_names
+        return self._named(arrays.read_labels(self.root))[1]
 
     def read(self, split, allow_skipped=False):
         images, labels = arrays.read(self.root, split)
         return Arrays(images, *self._named(labels, len(images)))
 
-    def _named(self, labels, count):
+    def _named(self, labels, count=0):
         """Returns labels 0, 1, 2 … for arbitrary labels, and the class names; without labels there is one class."""
         if labels is None:
             return np.zeros(count, np.int64), (self.root.stem,)

@@ -87,6 +87,13 @@ def test_batch_larger_than_the_data():
         Batches(numbered(), batch_size=11)
 
 
+def test_a_batch_for_several_updates():
+    assert raw(numbered(), batch_size=2, updates=5)[0].shape == (10, 2, 2, 1)
+    for updates, advice in ((5, r"batch of 5 × 4 .* use --batch-size 2 or less"), (11, "add images")):
+        with pytest.raises(InputError, match=advice):
+            raw(numbered(), batch_size=4, updates=updates)
+
+
 @pytest.mark.parametrize("paired", [True, False])
 def test_shards_of_all_hosts_form_the_batches_of_one_host(paired):
     samples = (np.arange(13), np.arange(100, 113 if paired else 107))
@@ -183,6 +190,38 @@ def test_validation_images_are_held_out_of_the_training(tmp_path, kind):
     assert np.array_equal(again[np.arange(len(again))], validation.images[np.arange(len(again))])
     test = images.load(options, "test").images
     assert len(test) == (2000 if kind == "embedded" else 20)
+
+
+@pytest.mark.parametrize("kind", ["folder", "array"])
+def test_a_test_part_without_a_class_has_the_numbers_of_the_training_part(tmp_path, kind):
+    data, count = tmp_path / "data", 4
+    if kind == "folder":
+        for name in ("train/a", "train/b", "train/c", "test/a", "test/c"):
+            write_many(data / name, count)
+    else:
+        data = tmp_path / "data.npz"
+        pixels = np.zeros((3 * count, 6, 6), "uint8")
+        labels = np.repeat(list("abc"), count)
+        kept = labels != "b"
+        np.savez(data, x_train=pixels, y_train=labels, x_test=pixels[kept], y_test=labels[kept])
+    training, test = (images.load(ImageOptions(data=data), split) for split in ("train", "test"))
+    assert test.class_names == training.class_names == images.class_names(ImageOptions(data=data))
+    assert test.labels.tolist() == count * [0] + count * [2]
+    only = images.load(ImageOptions(data=data, classes=("b", "c")), "test")
+    assert (only.labels.tolist(), only.class_names) == (count * [1], ("b", "c"))
+
+
+def test_a_class_that_only_the_test_part_has_is_refused(tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/c"):
+        write_many(tmp_path / name, 2)
+    with pytest.raises(InputError, match=r"has images of c, which its training part does not have; .* both: a, b"):
+        images.load(ImageOptions(data=tmp_path), "test")
+
+
+def test_parts_of_one_class_need_no_folders_of_the_same_name(tmp_path):
+    for name in ("train", "test"):
+        write_many(tmp_path / name, 2)
+    assert images.load(ImageOptions(data=tmp_path), "test").labels.tolist() == [0, 0]
 
 
 def test_validation_images_are_held_out_of_each_class(tmp_path):

@@ -106,10 +106,13 @@ def test_evaluate_two_folders(tmp_path):
         (tmp_path / name).mkdir()
         for index, image in enumerate(part):
             pictures.save_png(tmp_path / name / f"{index}.png", image)
+        damaged = tmp_path / name / "7.png"  # replaced by the next file, on both sides
+        damaged.write_bytes(damaged.read_bytes()[:-40])
     found = {}
     for name in ("same", "negative"):
         answer = call_recipe("evaluate", "real", name, "--extractor", "garments", cwd=tmp_path)
         assert answer.returncode == 0, answer.stderr
+        assert "1 of 150 images skipped" in answer.stdout
         line = next(line for line in answer.stdout.splitlines() if "Fréchet" in line)
         found[name] = float(line.split()[2])
     assert 0 < found["same"] < found["negative"] / 3

@@ -11,8 +11,10 @@ import scipy.linalg
 from skimage.metrics import structural_similarity
 
 from common.base.errors import InputError
+from common.base.pictures import scale
+from common.latents import Latents
 from common.scoring import extractors, metrics, train_extractor
-from common.scoring.evaluator import Evaluator, Protocol, Scores, refuse_other_protocol
+from common.scoring.evaluator import Evaluator, Protocol, Scores, refuse_other_protocol, score_generator
 from common.training.trained_run import options_of
 from data_prep import images
 from data_prep.images import ImageOptions
@@ -186,6 +188,28 @@ def test_samples_of_wrong_classes_score_worse(garments, test_images):
         assert better * scores[0][kind] > better * scores[1][kind] + 0.5
         distances = [f"{'frechet' if kind == 'accuracy' else 'kernel'} of {name}" for name in names]
         assert [name for name in scores[0] if name.startswith(("frechet of", "kernel of"))] == distances
+
+
+@pytest.mark.once
+def test_classes_are_drawn_in_the_shares_of_the_data(garments, test_images):
+    shown, labels = test_images.images, test_images.labels
+    bags, boots = (np.flatnonzero(labels == test_images.class_names.index(name)) for name in ("bag", "ankle-boot"))
+    parts, asked = (bags[100:], boots[100:]), []
+
+    def sample(inputs):
+        """Draws each class as it is."""
+        asked.append(inputs[1])
+        return np.stack([scale(shown[parts[label][row]]) for row, label in enumerate(inputs[1])])
+
+    scores = []
+    for bag_count in (50, 95):
+        rows = np.concatenate([bags[:bag_count], boots[: 100 - bag_count]])
+        known = np.repeat([0, 1], [bag_count, 100 - bag_count])
+        evaluator = Evaluator(garments, shown[rows], "two", "test", labels=known, class_names=("bag", "boot"))
+        scores.append(score_generator(evaluator, Latents(2, class_count=2), sample, 60, 0, "raw").values)
+    assert [np.bincount(classes).tolist() for classes in asked] == [[30, 30], [57, 3]]
+    assert asked[0][:4].tolist() == [0, 1, 0, 1]  # as before, where classes are equally frequent
+    assert max(each["kl"] for each in scores) < 0.1
 
 
 @pytest.mark.once

@@ -65,7 +65,7 @@ def test_the_refiner_learns_from_the_discriminator():
 
 @pytest.mark.parametrize("steps", [(2, 1), (1, 2), (3, 3)])
 def test_a_training_step_has_the_configured_updates(steps):
-    gan = tiny(steps=steps)
+    gan = tiny(updates=steps)
     gan.train_on_batch(draw(12), draw(12))
     for optimizer, count in zip((gan.generator_optimizer, gan.discriminator_optimizer), steps, strict=True):
         assert int(numbers(optimizer.iterations)) == count
@@ -112,7 +112,7 @@ def test_the_discriminator_returns_a_logit_per_region():
 def test_pretraining_trains_both_networks(tmp_path):
     np.savez(tmp_path / "real.npz", images=load_images(ImageOptions()).images[:1100])
     simulation = data.SimulationOptions(count=1000, real=tmp_path / "real.npz")
-    config = Config(simulation=simulation, pretraining=(4, 2), filters=8, batch_size=16, steps=(1, 1))
+    config = Config(simulation=simulation, pretraining=(4, 2), filters=8, batch_size=16, updates=(1, 1))
     batches = data.load(config)
     keras.utils.set_random_seed(0)
     gan = build(config, batches.sample_shape[0])
@@ -205,13 +205,13 @@ def test_wrong_options_are_refused(options, words):
 
 @pytest.mark.once
 def test_each_number_of_a_pair_is_checked():
-    with pytest.raises(InputError, match=r"--steps must be at least 1 .*, but is 0"):
-        check_ranges(Config(steps=(2, 0)))
+    with pytest.raises(InputError, match=r"--updates must be at least 1 .*, but is 0"):
+        check_ranges(Config(updates=(2, 0)))
 
 
 @pytest.mark.once
 def test_batches_hold_scaled_simulated_and_real_images():
-    config = Config(simulation=data.SimulationOptions(count=400), batch_size=100, steps=(2, 1))
+    config = Config(simulation=data.SimulationOptions(count=400), batch_size=100, updates=(2, 1))
     batches = data.load(config)
     simulated, real = batches[0]
     assert simulated.shape == real.shape == (200, 28, 28, 1)

@@ -18,4 +18,7 @@ def renamed(stored):
     """
     if not isinstance(stored, dict):
         raise ValueError(f"a dictionary is expected, not {type(stored).__name__}")
-    return {RENAMED.get(key, key): value for key, value in stored.items()}
+    found = {RENAMED.get(key, key): value for key, value in stored.items()}
+    if isinstance(found.get("steps"), list):  # of simgan; elsewhere "steps" is a number, the length of the training
+        found["updates"] = found.pop("steps")
+    return found

@@ -122,7 +122,7 @@ def evaluate_folders(arguments):
     extractor = extractors.load(options.extractor or extractors.IMAGENET)
     both = [read_folder(path, extractor) for path in (real, fake)]
     evaluator = Evaluator(extractor, both[0], str(real), "whole", options.seed)
-    scores = evaluator(len(both[1]), lambda rows: both[1][both[1].usable(rows)], f"files of {fake}")
+    scores = evaluator(len(both[1]), lambda rows: both[1][rows], f"files of {fake}")
     print(f"{fake} against {real}\n{scores.text()}")
 
 

@@ -52,7 +52,8 @@ def truncate_action(name, arguments):
 
 def scores_of(space, evaluator, share, options, weights):
     """Returns the scores of samples whose latents are truncated."""
-    vectors, labels = space.vectors(options.samples, options.seed), space.latents.labels(options.samples)
+    vectors = space.vectors(options.samples, options.seed)
+    labels = evaluator.classes_for(space.latents, options.samples)
 
     def sample(rows):
         classes = labels[rows] if space.class_count else None

@@ -138,6 +138,20 @@ class Evaluator:
         self.class_names = class_names
         self.facts = {"data": data, "split": split, "seed": seed}
 
+    def classes_for(self, latents, count):
+        """Returns the classes that a generator is asked for, an integer array `(count,)`; None for one without classes.
+
+        They have the shares that they have among the real images: a generator that draws each class as it is would be
+        far from these, if it were asked for each equally often.
+
+        Args:
+            latents: `Latents`, what the generator is fed.
+            count: integer, number of samples.
+        """
+        if not latents.class_count or self.labels is None or len({*np.bincount(self.labels)}) == 1:
+            return latents.labels(count)
+        return np.sort(self.labels)[np.arange(count) * len(self.labels) // count].astype("int32")
+
     def __call__(self, count, draw, generator, wanted=None):
         """Returns the `Scores` of samples.
 
@@ -183,8 +197,9 @@ class Evaluator:
         for label in np.unique(wanted):
             if known:
                 for kind, found, true in (("", fake.labels, wanted), ("real ", self.real.labels, self.labels)):
-                    share = np.mean(found[true == label] == label)
-                    values[f"{kind}confirmed of {self.class_names[label]}"] = float(share)
+                    if np.any(true == label):  # the real images may lack a class
+                        share = np.mean(found[true == label] == label)
+                        values[f"{kind}confirmed of {self.class_names[label]}"] = float(share)
             of_real, of_fake = self.labels[self.real.rows] == label, wanted[fake.rows] == label
             if min(of_real.sum(), of_fake.sum()) > 1:
                 parts, name = (self.real.features[of_real], fake.features[of_fake]), self.class_names[label]
@@ -259,12 +274,13 @@ def score_generator(evaluator, latents, sample, count, seed, weights):
         seed: integer, of the latents.
         weights: "averaged" or "raw", for the protocol.
     """
-    inputs = latents.fixed(count, seed)
+    wanted = evaluator.classes_for(latents, count)
+    inputs = latents.fixed(count, seed, wanted)
 
     def draw(rows):
         return evaluator.as_compared(sample(keras.tree.map_structure(lambda part: part[rows], inputs)))
 
-    return evaluator(count, draw, weights, latents.labels(count))
+    return evaluator(count, draw, weights, wanted)
 
 
 def distances(real, kinds, data, extractor, is_embedded, seed=0):

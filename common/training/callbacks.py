@@ -14,6 +14,7 @@ from common.averages import kind_of_weights
 from common.base import pictures
 from common.base.errors import InputError
 from common.base.files import flush, whole
+from common.base.paths import shown
 from common.latents import latents_of
 from common.scoring.evaluator import Scores, score_generator
 from common.training import checkpoint, trained_run
@@ -185,10 +186,12 @@ class SkippedFiles(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._write()
+        if self.reported:
+            print(f"{shown(self.path)} lists the files that were skipped.")
 
     def on_epoch_end(self, epoch, logs=None):
         if len(self.batches.skipped) > self.reported:
-            print(f"\n{len(self.batches.skipped) - self.reported} more images skipped: see skipped.csv.")
+            print(f"\n{len(self.batches.skipped) - self.reported} more images skipped: see {shown(self.path)}.")
             self._write()
             self.batches.refuse_many_skipped()
 

@@ -186,7 +186,7 @@ def interpolate(name, arguments):
         raise InputError("interpolate needs two images that can be used.")
     first, last = model.vectors(np.stack(images))
     shares = np.linspace(0, 1, options.steps, dtype="float32")[:, np.newaxis]
-    volumes = model.probabilities((1 - shares) * first + shares * last) >= model.threshold
+    volumes = model.occupied((1 - shares) * first + shares * last)
     views = measure.views_of(volumes, measure.AROUND[0])
     save_views(out, views, options.steps, options.mark(name, model.generator))
     print(f"{options.steps} 3D models in {shown(out)}")

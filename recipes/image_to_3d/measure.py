@@ -43,9 +43,9 @@ def sheet(config):
     def draw(gan):
         model = Model(gan.generator, gan.networks.get("encoder"))
         if model.encoder is None:
-            found = model.probabilities(gan.latents.fixed(5 * len(rows), config.seed)) >= model.threshold
+            found = model.occupied(gan.latents.fixed(5 * len(rows), config.seed))
             return views_of(found, AROUND[0])
-        return answers(images, truth, model.volumes(images) >= model.threshold)
+        return answers(images, truth, model.answers(images))
 
     return draw
 
@@ -145,7 +145,7 @@ class Judge:
     def of_samples(self, model, seed=0):
         """Returns the scores of volumes of drawn latents."""
         latents = np.random.default_rng(seed).standard_normal((SAMPLES, model.latent_dim), dtype="float32")
-        return self.of_volumes(model.probabilities(latents) >= model.threshold)
+        return self.of_volumes(model.occupied(latents))
 
     def of_objects(self, training, seed=0):
         """Returns the scores of training objects, as good as samples can be."""
@@ -160,12 +160,11 @@ class Judge:
         """Returns the scores of the answers to all held-out images, and of other answers to them."""
         truth, labels = test.volumes[test.owners], test.labels[test.owners]
         values = {"threshold": model.threshold}
-        found = model.volumes(test.images) >= model.threshold
-        for name, volumes in itertools.chain([("", found)], baselines(training, test)):
+        for name, volumes in itertools.chain([("", model.answers(test.images))], baselines(training, test)):
             scores = {**scores_of(truth, volumes), **self.scores(volumes, labels)}
             values |= ending(scores, f" of {name}" if name else "")
         drawn = np.random.default_rng(0).standard_normal((2, len(test.images), model.latent_dim)).astype("float32")
-        two = [model.volumes(test.images, latents) >= model.threshold for latents in drawn]
+        two = [model.answers(test.images, latents) for latents in drawn]
         return {**values, "iou of two answers to an image": float(overlaps(*two).mean())}
 
 

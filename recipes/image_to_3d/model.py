@@ -56,12 +56,24 @@ class Model:
 
     def probabilities(self, vectors):
         """Returns the volumes `(count, R, R, R)` of vectors: how probably each voxel is occupied, in float16."""
-        parts = [vectors[start : start + BATCH] for start in range(0, len(vectors), BATCH)]
-        return np.concatenate([draw_samples(self.generator, part)[..., 0].astype("float16") for part in parts])
+        return np.concatenate(list(self.batches(vectors)))
+
+    def occupied(self, vectors):
+        """Returns which voxels of the volumes of vectors are occupied, by the threshold; a bool array."""
+        return np.concatenate([batch >= self.threshold for batch in self.batches(vectors)])
+
+    def batches(self, vectors):
+        """Yields the `probabilities` of vectors a batch at a time, so that not all of them need memory at once."""
+        for start in range(0, len(vectors), BATCH):
+            yield draw_samples(self.generator, vectors[start : start + BATCH])[..., 0].astype("float16")
 
     def volumes(self, images, latents=None):
-        """Returns the volumes of images; the arguments are those of `vectors`."""
+        """Returns the `probabilities` of images; the arguments are those of `vectors`."""
         return self.probabilities(self.vectors(images, latents))
+
+    def answers(self, images, latents=None):
+        """Returns which voxels are `occupied` in the volumes of images; the arguments are those of `vectors`."""
+        return self.occupied(self.vectors(images, latents))
 
 
 def open_model(folder, name):

@@ -118,7 +118,8 @@ def load(config):
     A batch has enough images for every update of a training step to get fresh ones.
     """
     sides = load_sides(config.simulation, "train")
-    return Batches((sides.simulated, sides.real), config.batch_size * max(config.steps), config.seed, paired=False)
+    both, updates = (sides.simulated, sides.real), max(config.updates)
+    return Batches(both, config.batch_size, config.seed, updates=updates, paired=False)
 
 
 def labelled(fake, real):

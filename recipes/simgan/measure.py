@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from common import backend
 from common.base.arguments import parse
 from common.base.paths import shown
 from common.base.pictures import scale, unscale
@@ -96,7 +97,7 @@ def measured(images, real, sides, has_real_classes, seed):
 
 def network_of(shape, outputs, seed):
     """Returns a small convolutional network, initialized with a seed."""
-    keras.utils.set_random_seed(seed)
+    backend.set_random_seed(seed)
     return keras.Sequential(
         [
             keras.Input(shape),

@@ -35,7 +35,7 @@ class Config:
     learning_rate: Rate = 2e-4  # of both networks in the adversarial training
     regularization: Weight = 2.0  # weight of the self-regularization in R's loss
     transform: data.Transform = "pixels"  # the features ψ in which self-regularization compares
-    steps: tuple[Count, Count] = (2, 1)  # updates of R and of D in a training step: the paper's K_g and K_d
+    updates: tuple[Count, Count] = (2, 1)  # updates of R and of D in a training step: the paper's K_g and K_d
     pretraining: tuple[Count, Count] = (3, 1)  # passes of R alone, then of D alone, before the adversarial training
     filters: Width = 32  # of the refiner
     seed: Seed = 0  # of weights, image pool and the order of the data
@@ -105,7 +105,7 @@ def build(config, image_shape):
         augmentation=config.little_data.augmentation(),
         options={"transform": config.transform, "pool_size": 1000},
     )
-    generator_steps, discriminator_steps = config.steps
+    generator_steps, discriminator_steps = config.updates
     gan.compile(
         loss=NonSaturating(),
         loss_weights={"g_regularization": config.regularization},

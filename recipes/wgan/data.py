@@ -10,8 +10,9 @@ def load(config):
     dataset = images.load(options)
     return Batches(
         dataset.images,
-        config.batch_size * config.critic_steps,
+        config.batch_size,
         config.seed,
         order=options.balanced_order(dataset.labels),
         augment=options.augmentation(),
+        updates=config.critic_steps,
     )
