@@ -200,8 +200,8 @@ MISTAKES = (
     Mistake(
         "a KL divergence of the wrong sign",
         "common/losses.py",
-        "return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2",
-        "return (1 + log_variance - ops.square(mean) - ops.exp(log_variance)) / 2",
+        "ops.square(mean) + ops.exp(log_variance) - log_variance - 1, axis=1)",
+        "1 + log_variance - ops.square(mean) - ops.exp(log_variance), axis=1)",
         "tests/test_vae.py::test_kl_divergence_is_that_of_two_normal_distributions",
     ),
     Mistake(
@@ -284,8 +284,8 @@ MISTAKES = (
     Mistake(
         "unscaled images against tanh",
         "recipes/simgan/data.py",
-        "config.seed, paired=False)",
-        "config.seed, transform=lambda batch: batch, paired=False)",
+        "updates=updates, paired=False)",
+        "updates=updates, transform=lambda batch: batch, paired=False)",
         "tests/test_simgan.py::test_batches_hold_scaled_simulated_and_real_images",
     ),
     Mistake(

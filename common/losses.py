@@ -11,15 +11,15 @@ from keras.ops import mean, relu, softplus, square
 
 
 def kl_divergence(mean, log_variance):
-    """Returns KL(q ‖ N(0, 1)) of each dimension of normal distributions q, in nats, in float32.
+    """Returns KL(q ‖ N(0, I)) of normal distributions q, in nats: the mean over a batch, a scalar in float32.
 
     Args:
-        mean, log_variance: tensors `(batch, latent_dim)`.
+        mean, log_variance: tensors `(batch, latent_dim)`; the dimensions are independent, so their divergences add up.
 
     Reference: Kingma and Welling, 2013, https://arxiv.org/abs/1312.6114, appendix B.
     """
     mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
-    return (ops.square(mean) + ops.exp(log_variance) - log_variance - 1) / 2
+    return ops.mean(ops.sum(ops.square(mean) + ops.exp(log_variance) - log_variance - 1, axis=1)) / 2
 
 
 def l1_distance(first, second):

@@ -709,6 +709,10 @@ def test_images_of_the_user_are_cut_out_if_asked(tmp_path):
     [
         (("--vae", "--unconditional"), "choose one of them"),
         (("--gamma", 2), "--gamma has no effect without --unconditional"),
+        (("--unconditional", "--adversarial", 2), "--adversarial has no effect with --unconditional"),
+        (("--kl", 2), "--kl has no effect without --vae"),
+        (("--vae", "--latent-dim", 8), "--latent-dim has no effect where the latents have the length of a code"),
+        (("--adversarial", 0, "--d-learning-rate", 1), "--d-learning-rate has no effect with --adversarial 0"),
         (("--cut-out",), "--cut-out has no effect without --images"),
         (("--images", "."), "name the folder of the models with --data"),
         (("--resolution", 48), "resolution"),

@@ -258,7 +258,7 @@ def test_real_pairs_are_augmented_by_default(tmp_path):
 
 
 @pytest.mark.once
-def test_baselines_are_the_mean_and_the_nearest_pair(tmp_path):
+def test_baselines_are_the_mean_the_median_and_the_nearest_pair(tmp_path):
     write_pairs(tmp_path / "train", 20)
     write_pairs(tmp_path / "test", 3, first=4)  # each equals a training pair
     options = data.SourceOptions(data=tmp_path, size="16")
@@ -268,6 +268,11 @@ def test_baselines_are_the_mean_and_the_nearest_pair(tmp_path):
     mean = training.target[np.arange(20)].mean(axis=0)
     assert np.abs(found[" of the mean target"] - mean).max() <= 0.5
     assert found[" of the mean target"].shape == (3, 16, 16, 3)
+    targets = training.target[np.arange(20)].astype(int)
+    for name, error in ((" of the mean target", np.square), (" of the median target", np.abs)):
+        constant = found[name][0].astype(int)
+        assert all(error(targets - constant).mean() <= error(targets - target).mean() for target in targets)
+        assert all(error(targets - constant).mean() <= error(targets - constant - by).mean() for by in (-1, 1))
 
 
 @pytest.mark.once

@@ -34,6 +34,7 @@ def imports(path):
 def test_only_the_backend_module_imports_a_framework(path):
     if path != PROJECT / "common" / "backend.py":
         assert not FRAMEWORKS & {name.split(".")[0] for name in imports(path)}
+        assert "keras.utils.set_random_seed" not in path.read_text("utf-8")  # it imports TensorFlow on every backend
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "recipes").glob("*/*.py")), ids=str)

@@ -180,6 +180,15 @@ def test_real_images_with_wrong_phrases_are_a_term_of_the_discriminator():
     assert number(terms["mismatch"]) == pytest.approx(np.log1p(np.exp(logits)).mean(), rel=1e-3)
 
 
+def test_an_equal_phrase_of_another_image_is_not_a_wrong_one():
+    gan, (images, phrases) = tiny(), batch()
+    phrases = np.concatenate([phrases[:1], phrases[:-1]])  # the second image has the phrase of the first
+    terms = gan.discriminator_loss((images, phrases), gan.fake((images, phrases)))
+    logits = ops.convert_to_numpy(gan.logits(gan.judge((images, np.roll(phrases, 1, axis=0)))))[:, 0]
+    rejected = np.where(np.arange(len(images)) == 1, 0, np.log1p(np.exp(logits)))
+    assert number(terms["mismatch"]) == pytest.approx(rejected.mean(), rel=1e-3)
+
+
 def test_the_contrast_is_small_where_images_match_their_phrases():
     vectors = ops.convert_to_tensor(8 * np.eye(4, 64, dtype="float32"))
     assert number(contrast(vectors, vectors)) < 0.01

@@ -29,6 +29,7 @@ class Range:
 
 # The upper ends are far above whatever trains, and below what fills the memory before it fails.
 Count = Annotated[int, Range(1, 10_000_000)]
+Several = Annotated[int, Range(2, 10_000_000)]
 Width = Annotated[int, Range(1, 20_000)]  # of a layer: units, filters
 Seed = Annotated[int, Range(0, 2**31)]
 Rate = Annotated[float, Range(0, includes_low=False)]

@@ -33,6 +33,17 @@ class Game:
         if self.unconditional and self.vae:
             raise InputError("--vae encodes images, and --unconditional has none; choose one of them.")
 
+    def refuse_unused(self, given, adversarial):
+        """Refuses options of the networks and of the losses that this game does not have."""
+        if self.unconditional:
+            refuse_ignored(given, "adversarial", "with --unconditional, whose generator has no other term")
+        elif not adversarial:
+            refuse_ignored(given, "d_learning_rate", "with --adversarial 0, since there is no discriminator")
+        if not self.vae:
+            refuse_ignored(given, "kl", "without --vae")
+        if not self.is_conditional:
+            refuse_ignored(given, "latent_dim", "where the latents have the length of a code; use --code-dim")
+
     @property
     def is_conditional(self):
         """Whether the generator is fed the code of an image beside latents."""
@@ -138,5 +149,4 @@ class VAEGAN3D(VolumeGAN):
 
     def encoder_loss(self, real, fake):
         volumes, mean, log_variance = fake
-        divergence = ops.mean(ops.sum(kl_divergence(mean, log_variance), axis=1))
-        return {"kl": divergence, **reconstruction(real, volumes[: count_of(real)])}
+        return {"kl": kl_divergence(mean, log_variance), **reconstruction(real, volumes[: count_of(real)])}

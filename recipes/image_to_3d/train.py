@@ -38,6 +38,9 @@ class Config:
     latent_dim: Width = 16  # length of the latents beside a code
     seed: Seed = 0  # of weights, latents and the order of the data
 
+    def check_given(self, given):
+        self.game.refuse_unused(given, self.adversarial)
+
 
 # Networks ---------------------------------------------------------------------------------------------------------
 

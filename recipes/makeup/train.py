@@ -11,7 +11,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from common.base.ranges import Count, Rate, Seed, Width
+from common.base.ranges import Rate, Seed, Several, Width
 from common.cli.main import main
 from common.diff_augment import LittleDataOptions
 from common.gan import GAN
@@ -31,7 +31,7 @@ class Config:
     terms: Terms = Terms()  # of the loss of G and F
     little_data: LittleDataOptions = LittleDataOptions()  # what helps where there are few images
     length: Length = Length(steps=3_000)  # of the training
-    batch_size: Count = 4  # images of each collection in a step
+    batch_size: Several = 4  # images of each collection in a step; each is compared with another one
     learning_rate: Rate = 1e-3  # of all networks; decays linearly to 0 in the second half
     filters: Width = 16  # of the layers next to the image
     seed: Seed = 0  # of weights and of the order of the data

@@ -19,6 +19,8 @@ from common.training.trained_run import open_run
 
 from . import data
 
+MOST = 1_000  # targets in memory
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions(MeasureOptions):
@@ -30,7 +32,8 @@ class EvaluateOptions(MeasureOptions):
 def measure(name, arguments):
     """Scores the translations of the held-out pairs.
 
-    Baselines: the mean training target, and the target of the training pair with the nearest source.
+    Baselines: the mean and the median of the training targets, and the target of the training pair with the nearest
+    source.
     """
     (options,) = parse(f"./run_recipe.sh {name} evaluate", measure.__doc__, {"evaluate": EvaluateOptions}, arguments)
     backend.set_random_seed(options.seed)  # before layers with random seeds are created
@@ -58,11 +61,24 @@ def baselines(pairs, source):
         source: uint8 array `(count, height, width, channels)`, the held-out sources.
     """
     training = data.load_sides(pairs, "train")
-    mean = np.broadcast_to(mean_target(training.target), (len(source), *training.target.shape[1:]))
-    return {" of the mean target": mean, " of the nearest pair": training.target[nearest(source, training.source)]}
+    mean, median = (
+        np.broadcast_to(found, (len(source), *found.shape))
+        for found in (mean_target(training.target), median_target(training.target))
+    )
+    return {
+        " of the mean target": mean,
+        " of the median target": median,
+        " of the nearest pair": training.target[nearest(source, training.source)],
+    }
 
 
 def mean_target(targets):
-    """Returns the mean of the training targets, the best constant prediction, as a uint8 image."""
+    """Returns the mean of the training targets as a uint8 image: the constant with the least squared error."""
     total = sum(targets[rows].sum(axis=0, dtype=np.float64) for rows in chunks(targets))
     return np.rint(total / len(targets)).astype(np.uint8)
+
+
+def median_target(targets):
+    """Returns the median of the training targets, of `MOST` of them if there are more: the constant with the least L1."""
+    rows = np.linspace(0, len(targets) - 1, min(MOST, len(targets)), dtype=int)
+    return np.median(targets[rows], axis=0).astype(np.uint8)

@@ -55,6 +55,20 @@ def mixed(vectors, shares=0.0):
 # Matching ---------------------------------------------------------------------------------------------------------
 
 
+def mismatch(logits, phrases, wrong):
+    """Returns the mean of softplus over real images with wrong phrases; 0 where a wrong phrase is the right one.
+
+    Args:
+        logits: tensor `(batch, 1)`, of images with wrong phrases.
+        phrases, wrong: tensors `(batch, …)`, the right phrases and the wrong ones, as a text encoder is fed them. They
+            are equal where a batch has the same caption twice.
+
+    Reference: Reed et al., 2016, https://arxiv.org/abs/1605.05396, algorithm 1.
+    """
+    is_wrong = ops.any(ops.not_equal(phrases, wrong), axis=tuple(range(1, len(phrases.shape))))
+    return ops.mean(ops.where(is_wrong, ops.softplus(logits[:, 0]), 0.0))
+
+
 def contrast(features, vectors):
     """Returns the mean cross-entropy of finding the phrase of each image among those of the batch, in nats.
 

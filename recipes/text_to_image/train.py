@@ -23,7 +23,7 @@ from common.training.length import Length
 from data_prep.captions import CaptionOptions
 
 from . import actions, data
-from .matching import Matching, contrast, likeness, mixed, random_shares
+from .matching import Matching, contrast, likeness, mismatch, mixed, random_shares
 from .phrases import SIDE, PhraseLatents
 from .text import TEXT_DIM, TextEncoder, halves, phrase_input, read
 
@@ -98,8 +98,9 @@ class TextToImage(GAN):
     def discriminator_loss(self, real, fake):
         score, features, vectors = judged = self.judge(real)
         wrong = self.logits([score, features, ops.roll(vectors, 1, axis=0)])
+        rejected = mismatch(wrong, real[1], ops.roll(real[1], 1, axis=0))
         terms = self.adversarial_discriminator_loss(real, fake[:2], (judged, self.judge(fake)))
-        return {**terms, "mismatch": ops.mean(ops.softplus(wrong)), "contrast": contrast(features, vectors)}
+        return {**terms, "mismatch": rejected, "contrast": contrast(features, vectors)}
 
     def generator_loss(self, real, fake):
         _, features, vectors = judged = self.judge(fake)

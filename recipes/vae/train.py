@@ -79,7 +79,7 @@ class VAE(GAN):
         images, mean, log_variance = fake
         return {
             "reconstruction": ops.mean(negative_log_likelihood(real, images, self.options["sigma"])),
-            "kl": ops.mean(ops.sum(kl_divergence(mean, log_variance), axis=1)),
+            "kl": kl_divergence(mean, log_variance),
         }
 
 

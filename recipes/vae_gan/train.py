@@ -98,8 +98,7 @@ class VAEGAN(GAN):
 
     def encoder_loss(self, real, fake):
         images, mean, log_variance = fake
-        divergence = ops.mean(ops.sum(kl_divergence(mean, log_variance), axis=1))
-        return {"kl": divergence, "reconstruction": self.compare(real, images)[1]}
+        return {"kl": kl_divergence(mean, log_variance), "reconstruction": self.compare(real, images)[1]}
 
     def compare(self, real, images):
         """Returns what D says of all fake images, in one batch, and -log p(D's features of x | z) of those that are
