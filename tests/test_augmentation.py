@@ -47,6 +47,7 @@ def split(tmp_path_factory):
 # Data -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_gan_sees_only_the_few_images_of_its_seed(split):
     config = Config(images=data.FewImagesOptions(data=split, images_per_class=4), batch_size=64)
     batches, class_count = data.load(config)
@@ -61,6 +62,7 @@ def test_the_gan_sees_only_the_few_images_of_its_seed(split):
     assert not np.array_equal(other.images, data.few_images(config.images, seed=0).images)
 
 
+@pytest.mark.once
 def test_of_images_without_a_test_part_none_is_held_out_and_chosen(tmp_path):
     np.savez(tmp_path / "whole.npz", images=shades(np.arange(90) % CLASSES), labels=np.arange(90) % CLASSES)
     options = data.FewImagesOptions(data=tmp_path / "whole.npz", images_per_class=27)
@@ -69,6 +71,7 @@ def test_of_images_without_a_test_part_none_is_held_out_and_chosen(tmp_path):
     assert not {image.tobytes() for image in few.images} & {image.tobytes() for image in test.images}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("each", [31, 1000])
 def test_more_images_than_there_are_are_refused(split, each):
     with pytest.raises(

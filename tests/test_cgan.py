@@ -28,6 +28,7 @@ def real():
     return rng.uniform(-1, 1, (12, 28, 28, 1)).astype("float32"), np.arange(12, dtype="int32") % 3
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("condition", ["projection", "concatenation"])
 def test_the_logit_depends_on_the_class(condition, real):
     gan = tiny(condition)
@@ -52,6 +53,7 @@ def test_spectral_norm_bounds_the_convolutions(real):
     assert np.allclose(after, before, rtol=0.1, atol=1e-3)
 
 
+@pytest.mark.once
 def test_fakes_have_the_labels_of_the_real_images(real):
     fakes, labels = tiny().fake(keras.tree.map_structure(keras.ops.convert_to_tensor, real))
     assert tuple(fakes.shape) == (12, 28, 28, 1)
@@ -68,6 +70,7 @@ def test_a_step_updates_the_embeddings_of_the_labels(real, penalty):
     assert not any(np.array_equal(a, b) for a, b in zip(before, values(embeddings), strict=True))
 
 
+@pytest.mark.once
 def test_samples_of_requested_classes(tmp_path, real):
     gan = tiny()
     gan.train_on_batch(*real)  # before it there are no averaged weights
@@ -83,12 +86,14 @@ def test_samples_of_requested_classes(tmp_path, real):
     assert np.allclose(draw_samples(loaded, (latents, labels)), in_turn, atol=1e-6)
 
 
+@pytest.mark.once
 def test_the_grid_has_a_row_per_class_and_a_column_per_latent_vector():
     latents, labels = Latents(4, class_count=3).grid(seed=0)
     assert labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert np.array_equal(latents, np.tile(Latents(4).fixed(3, seed=0), (3, 1)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [64, 30, 11])
 def test_sample_shows_one_row_per_class(count):
     labels = wanted_labels(Latents(4, class_count=10), SampleOptions(count=count), None)
@@ -101,6 +106,7 @@ def test_sample_shows_one_row_per_class(count):
         assert row.tolist() == pytest.approx([level] * counts[label] + [255] * (counts.max() - counts[label]), abs=1)
 
 
+@pytest.mark.once
 def test_sample_of_few_or_of_one_class_is_a_plain_grid():
     latents = Latents(4, class_count=10)
     labels = wanted_labels(latents, SampleOptions(count=4), None)
@@ -109,6 +115,7 @@ def test_sample_of_few_or_of_one_class_is_a_plain_grid():
     assert sheet_of(images, labels).shape == sheet_of(images, None).shape == sheet_of(images, np.zeros(4)).shape
 
 
+@pytest.mark.once
 def test_mixtures_of_classes_are_the_classes_at_their_ends():
     gan = tiny()
     space = LatentSpace(gan.generator, gan.latents)

@@ -18,6 +18,7 @@ from data_prep.make_fashion_mnist_subset import balanced
 from tests.files import SHARED, picture, write_many
 
 
+@pytest.mark.once
 def test_scaling_is_exact_both_ways():
     every = np.arange(256, dtype="uint8")
     assert (scale(every).min(), scale(every).max(), scale(every).dtype) == (-1.0, 1.0, np.float32)
@@ -45,6 +46,7 @@ def raw(samples, **kwargs):
     return Batches(samples, transform=lambda batch: batch, **kwargs)
 
 
+@pytest.mark.once
 def test_order_depends_only_on_seed_and_epoch():
     first, second = orders(raw(numbered(), batch_size=3, seed=5), 2)
     assert len(set(first)) == 9  # no sample twice, the incomplete batch dropped
@@ -82,11 +84,13 @@ def test_structures_stay_together_and_labels_are_not_scaled():
     assert (values.dtype, labels.dtype) == (np.float32, np.int64)
 
 
+@pytest.mark.once
 def test_batch_larger_than_the_data():
     with pytest.raises(InputError, match="A batch of 11 is larger than the data of 10 samples; use --batch-size 10"):
         Batches(numbered(), batch_size=11)
 
 
+@pytest.mark.once
 def test_a_batch_for_several_updates():
     assert raw(numbered(), batch_size=2, updates=5)[0].shape == (10, 2, 2, 1)
     for updates, advice in ((5, r"batch of 5 × 4 .* use --batch-size 2 or less"), (11, "add images")):
@@ -94,6 +98,7 @@ def test_a_batch_for_several_updates():
             raw(numbered(), batch_size=4, updates=updates)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("paired", [True, False])
 def test_shards_of_all_hosts_form_the_batches_of_one_host(paired):
     samples = (np.arange(13), np.arange(100, 113 if paired else 107))
@@ -112,6 +117,7 @@ def test_shards_of_all_hosts_form_the_batches_of_one_host(paired):
             assert len(set(whole[0])) == 6  # no sample twice
 
 
+@pytest.mark.once
 def test_unpaired_arrays_are_shuffled_independently():
     batches = raw((numbered(10), numbered(4)), batch_size=5, paired=False)
     epochs = []
@@ -124,6 +130,7 @@ def test_unpaired_arrays_are_shuffled_independently():
     assert epochs[0] != epochs[1]
 
 
+@pytest.mark.once
 def test_parts_of_different_sizes_in_one_batch():
     """Arrays within a part belong together; each part has its own order and its own size of a batch."""
     labelled, unlabelled = (np.arange(5), np.arange(5) + 100), np.arange(40)
@@ -148,6 +155,7 @@ def test_a_dictionary_of_arrays_that_belong_together():
     assert np.array_equal(batch["image"][:, 0, 0, 0], batch["label"])
 
 
+@pytest.mark.once
 def test_arrays_of_different_lengths_are_refused_unless_unpaired():
     with pytest.raises(InputError, match=r"as many samples in each array, but got 6, 5; .* use paired=False"):
         raw((numbered(6), np.arange(5)), batch_size=2)
@@ -155,6 +163,7 @@ def test_arrays_of_different_lengths_are_refused_unless_unpaired():
         raw(((numbered(6), np.arange(5)), numbered(7)), batch_size=2, paired=False)
 
 
+@pytest.mark.once
 def test_each_unpaired_part_is_augmented_by_itself():
     def count(part, rng):
         return keras.tree.map_structure(lambda array: array + len(keras.tree.flatten(part)), part)
@@ -166,6 +175,7 @@ def test_each_unpaired_part_is_augmented_by_itself():
 # Validation -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["folder", "array", "embedded"])
 def test_validation_images_are_held_out_of_the_training(tmp_path, kind):
     data = None
@@ -192,6 +202,7 @@ def test_validation_images_are_held_out_of_the_training(tmp_path, kind):
     assert len(test) == (2000 if kind == "embedded" else 20)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["folder", "array"])
 def test_a_test_part_without_a_class_has_the_numbers_of_the_training_part(tmp_path, kind):
     data, count = tmp_path / "data", 4
@@ -211,6 +222,7 @@ def test_a_test_part_without_a_class_has_the_numbers_of_the_training_part(tmp_pa
     assert (only.labels.tolist(), only.class_names) == (count * [1], ("b", "c"))
 
 
+@pytest.mark.once
 def test_a_class_that_only_the_test_part_has_is_refused(tmp_path):
     for name in ("train/a", "train/b", "test/a", "test/c"):
         write_many(tmp_path / name, 2)
@@ -218,12 +230,14 @@ def test_a_class_that_only_the_test_part_has_is_refused(tmp_path):
         images.load(ImageOptions(data=tmp_path), "test")
 
 
+@pytest.mark.once
 def test_parts_of_one_class_need_no_folders_of_the_same_name(tmp_path):
     for name in ("train", "test"):
         write_many(tmp_path / name, 2)
     assert images.load(ImageOptions(data=tmp_path), "test").labels.tolist() == [0, 0]
 
 
+@pytest.mark.once
 def test_validation_images_are_held_out_of_each_class(tmp_path):
     write_many(tmp_path / "many", 30)
     write_many(tmp_path / "few", 3, first=40)
@@ -234,6 +248,7 @@ def test_validation_images_are_held_out_of_each_class(tmp_path):
     assert [len(images.load(only, split).labels) for split in ("train", "validation")] == [15, 15]
 
 
+@pytest.mark.once
 def test_a_validation_part_without_images_is_refused(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((4, 6, 6), "uint8"))
     for share, split in ((0.1, "train"), (0.0, "validation")):
@@ -256,6 +271,7 @@ def drawn_labels(order, batch_size=10, epochs=1, seed=0):
     return found
 
 
+@pytest.mark.once
 def test_sampling_shows_all_classes_equally_often():
     ((rows, labels),) = drawn_labels(balance.EqualShares(UNEVEN))
     assert len(rows) == 100
@@ -264,6 +280,7 @@ def test_sampling_shows_all_classes_equally_often():
     assert np.bincount(rows[labels == 0]).max() == 1
 
 
+@pytest.mark.once
 def test_cap_draws_different_images_in_every_epoch():
     first, second = drawn_labels(balance.Capped(UNEVEN), epochs=2)
     for rows, labels in (first, second):
@@ -273,6 +290,7 @@ def test_cap_draws_different_images_in_every_epoch():
     assert np.array_equal(drawn_labels(balance.Capped(UNEVEN), epochs=2)[1][0], second[0])
 
 
+@pytest.mark.once
 def test_balance_by_option(tmp_path):
     write_many(tmp_path / "many", 12)
     write_many(tmp_path / "few", 3, first=20)
@@ -289,6 +307,7 @@ def test_balance_by_option(tmp_path):
 STEPS = [augment.Flip(), augment.Crop(), augment.Rotate(), augment.Colour(), augment.Noise()]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmentation_differs_by_epoch_and_is_reproducible_by_seed(step, channels):
@@ -311,6 +330,7 @@ def test_augmentation_differs_by_epoch_and_is_reproducible_by_seed(step, channel
     assert np.abs(first.astype(int) - samples).mean() < 60  # still similar to the original
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 def test_both_images_of_a_pair_are_augmented_alike(step):
     samples = np.stack([picture(16, 12, seed) for seed in range(8)])
@@ -320,6 +340,7 @@ def test_both_images_of_a_pair_are_augmented_alike(step):
     assert labels.tolist() == list(range(8))
 
 
+@pytest.mark.once
 def test_flip_flips_half():
     samples = np.stack([picture(4, 6, seed) for seed in range(200)])
     found = augment.Flip()(samples, np.random.default_rng(0))
@@ -328,12 +349,14 @@ def test_flip_flips_half():
     assert np.array_equal(found[~flipped], samples[~flipped])
 
 
+@pytest.mark.once
 def test_evaluation_is_not_augmented():
     options = ImageOptions(augment=("flip", "noise"))
     test = images.load(options, "test")
     assert np.array_equal(test.images, images.load(ImageOptions(), "test").images)
 
 
+@pytest.mark.once
 def test_augmentation_does_not_change_the_stored_data():
     samples = np.stack([picture(8, 8, seed) for seed in range(8)])
     before = samples.copy()
@@ -346,6 +369,7 @@ def test_augmentation_does_not_change_the_stored_data():
 # Data sets --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_embedded_data():
     train, test = images.load(ImageOptions()), images.load(ImageOptions(), "test")
     assert train.images.shape == (10000, 28, 28, 1)
@@ -356,6 +380,7 @@ def test_embedded_data():
     assert images.load(ImageOptions(size="32", channels="3"), "test").images.shape == (2000, 32, 32, 3)
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not datasets.DEBIAN_FASHION_MNIST.exists(), reason="needs Debian's package dataset-fashion-mnist")
 def test_embedded_data_is_what_the_script_makes():
     with np.load(datasets.EMBEDDED) as arrays:
@@ -365,6 +390,7 @@ def test_embedded_data_is_what_the_script_makes():
     assert images.load(ImageOptions(dataset="fashion_mnist_full")).images.shape == (60000, 28, 28, 1)
 
 
+@pytest.mark.once
 def test_classes_by_name_and_number():
     chosen = images.load(ImageOptions(classes=("sneaker", "9")))
     assert chosen.class_names == ("sneaker", "ankle-boot")
@@ -373,6 +399,7 @@ def test_classes_by_name_and_number():
     assert np.array_equal(chosen.images, everything.images[np.isin(everything.labels, [7, 9])])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "hint"), [("snaeker", "did you mean sneaker"), ("11", "choose among t-shirt")])
 def test_unknown_class(name, hint):
     with pytest.raises(InputError, match=hint):
@@ -385,6 +412,7 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_folder_of_idx_files(tmp_path, suffix):
     array = np.arange(3 * 4, dtype="uint8").reshape(3, 2, 2)
@@ -452,6 +480,7 @@ def test_idx_labels_without_a_name_are_called_by_their_number(tmp_path):
     assert images.load(ImageOptions(data=tmp_path, classes=("12",)), "test").class_names == ("12",)
 
 
+@pytest.mark.once
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason=f"needs MNIST's IDX files in {SHARED}")
 def test_real_mnist_files():
     found = images.load(ImageOptions(dataset="mnist", data=SHARED / "mnist", classes=("3",)), "test")

@@ -8,6 +8,7 @@ from common.base.errors import InputError
 from recipes.dcgan.train import ConvolutionalDiscriminator, ConvolutionalGenerator
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("shape", "smallest"),
     [((28, 28, 1), 7), ((32, 32, 3), 4), ((64, 64, 3), 4), ((128, 128, 3), 4), ((48, 96, 1), 6), ((36, 60, 1), 9)],
@@ -21,12 +22,14 @@ def test_networks_grow_with_the_image(shape, smallest):
     assert maps == [smallest]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("shape", [(20, 21, 1), (100, 100, 3), (8, 8, 1), (32, 320, 3)])
 def test_unsuitable_image_sizes_are_refused(shape):
     with pytest.raises(InputError, match=f"Images of {shape[1]}×{shape[0]} pixels"):
         ConvolutionalGenerator(8, image_shape=shape, filters=2)
 
 
+@pytest.mark.once
 def test_batch_norm_and_kernels_follow_the_paper():
     generator = ConvolutionalGenerator(8, image_shape=(64, 64, 3), filters=2)
     discriminator = ConvolutionalDiscriminator((64, 64, 3), filters=2)

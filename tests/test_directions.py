@@ -114,6 +114,7 @@ def measurement():
     return Measurement(LatentSpace(Shades(4), Latents(4)), Attributes(Pixels(), channels=1), count=20)
 
 
+@pytest.mark.once
 def test_what_a_direction_changes_is_measured(measurement):
     found = measurement(Direction("mine", "probe", np.eye(4)[0], "brightness", 0.9))
     assert (found.name, found.attribute, found.accuracy) == ("mine", "brightness", 0.9)
@@ -128,6 +129,7 @@ def test_what_a_direction_changes_is_measured(measurement):
     assert measurement(Direction("", "probe", -np.eye(4)[0], "brightness")).rank_correlation == pytest.approx(-1)
 
 
+@pytest.mark.once
 def test_a_side_effect_is_what_changes_beside_it(measurement):
     both = measurement(Direction("", "probe", unit(np.array([1.0, 1, 0, 0])), "brightness"))
     alone = measurement(Direction("", "probe", np.eye(4)[0], "brightness"))
@@ -135,11 +137,13 @@ def test_a_side_effect_is_what_changes_beside_it(measurement):
     assert both.side_change > 2 * alone.side_change
 
 
+@pytest.mark.once
 def test_a_direction_without_effect_leaves_images_as_they_are(measurement):
     found = measurement(Direction("", "probe", np.eye(4)[2], "brightness"))
     assert (found.rank_correlation, found.change, found.identity) == pytest.approx((0, 0, 0), abs=1e-6)
 
 
+@pytest.mark.once
 def test_an_unsupervised_direction_is_turned_to_where_its_attribute_grows(measurement):
     for sign in (1, -1):
         found = measurement(Direction("SeFa 1", "SeFa", sign * np.eye(4)[0], ""))
@@ -148,6 +152,7 @@ def test_an_unsupervised_direction_is_turned_to_where_its_attribute_grows(measur
         assert np.array_equal(found.vector, np.eye(4)[0])
 
 
+@pytest.mark.once
 def test_a_direction_of_own_labels_keeps_its_sign(measurement):
     found = measurement(Direction("labels", "probe", -np.eye(4)[0], "labels", 0.9))
     assert (found.name, found.attribute) == ("labels", "brightness")
@@ -225,6 +230,7 @@ def stored(tmp_path):
     return tmp_path, generator, found
 
 
+@pytest.mark.once
 def test_stored_directions_are_the_same(stored):
     folder, generator, directions = stored
     found = linear_directions.load(folder, generator, "dcgan")
@@ -238,6 +244,7 @@ def test_stored_directions_are_the_same(stored):
         linear_directions.chosen(found, "depth", "dcgan")
 
 
+@pytest.mark.once
 def test_directions_of_another_generator_are_refused(stored):
     folder, generator, _ = stored
     linear_directions.load(folder, Shades(4), "dcgan")  # of the same weights

@@ -32,6 +32,7 @@ WEIGHTS = {
     "simgan": 109.69345342088491,
     "style_transfer": 636.6394732120098,
 }
+RECIPES = ("cgan", "pix2pix", "simgan", "style_transfer")  # whose steps test_every_recipe.py takes on each backend
 LOSS_WEIGHTS = {  # which version 0.1.0 stored as options
     "pix2pix": {"g_adversarial": 1.0, "g_distance": 100.0},
     "simgan": {"g_regularization": 2.0},
@@ -47,7 +48,9 @@ def samples(name):
     return [batch[0], np.array([0, 1, 0, 1], "int32")] if name == "cgan" else batch
 
 
-@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize(
+    "name", ["gan", "relativistic", *(pytest.param(name, marks=pytest.mark.once) for name in RECIPES)]
+)
 @pytest.mark.filterwarnings("ignore:.*image pool starts empty:UserWarning")
 def test_a_saved_gan_loads_and_trains_on(name):
     gan = keras.saving.load_model(STORED / f"{name}.keras")

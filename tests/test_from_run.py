@@ -1,23 +1,32 @@
 """A run may begin with the weights of another: `--from-run`."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.conftest import call_recipe
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group("from_run")]  # in one process, so that "a" is trained once
 TINY = ("--filters", 2, "--latent-dim", 4, "--batch-size", 32, "--epochs", 1)
 
 
-@pytest.fixture
-def data(tmp_path):
-    """Writes images of sixteen pixels, light and dark."""
-    rng = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Images of sixteen pixels, light and dark, and a run "a" on the light ones."""
+    folder, rng = tmp_path_factory.mktemp("made"), np.random.default_rng(0)
     for name, low in (("light", 128), ("dark", 0)):
-        np.save(tmp_path / f"{name}.npy", rng.integers(low, low + 128, (64, 16, 16, 1), "uint8"))
-    return tmp_path
+        np.save(folder / f"{name}.npy", rng.integers(low, low + 128, (64, 16, 16, 1), "uint8"))
+    first = call_recipe("dcgan", "--data", folder / "light.npy", "--run-folder", folder / "a", *TINY)
+    assert first.returncode == 0, first.stderr
+    return folder
+
+
+@pytest.fixture
+def data(made, tmp_path):
+    """A copy, in which a test makes a run "b"."""
+    return shutil.copytree(made, tmp_path / "data")
 
 
 def weights(folder):
@@ -28,8 +37,6 @@ def weights(folder):
 
 @pytest.mark.slow
 def test_begins_with_the_weights_of_another_run(data):
-    first = call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
-    assert first.returncode == 0, first.stderr
     options = ("--data", data / "dark.npy", "--run-folder", data / "b", "--from-run", data / "a", *TINY)
     rate = ("--learning-rate", 1e-9)  # so that the weights stay near those they begin with
     second = call_recipe("dcgan", *options, *rate)
@@ -45,7 +52,6 @@ def test_begins_with_the_weights_of_another_run(data):
 
 @pytest.mark.slow
 def test_frozen_layers_keep_the_weights_of_the_other_run(data):
-    call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
     options = ("--data", data / "dark.npy", "--run-folder", data / "b", "--from-run", data / "a", "--freeze-d", 1)
     first = call_recipe("dcgan", *options, *TINY)
     assert first.returncode == 0, first.stderr
@@ -64,7 +70,6 @@ def test_frozen_layers_keep_the_weights_of_the_other_run(data):
 )
 def test_what_cannot_be_frozen_is_refused(data, options, sentence):
     if options:
-        call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
         options = ("--from-run", data / "a")
     b = ("--data", data / "dark.npy", "--run-folder", data / "b", *TINY)
     answer = call_recipe("dcgan", "--freeze-d", 3, *options, *b)
@@ -75,7 +80,6 @@ def test_what_cannot_be_frozen_is_refused(data, options, sentence):
 
 @pytest.mark.slow
 def test_other_networks_are_refused(data):
-    call_recipe("dcgan", "--data", data / "light.npy", "--run-folder", data / "a", *TINY)
     options = ("--data", data / "dark.npy", "--from-run", data / "a", "--run-folder", data / "b", *TINY)
     answer = call_recipe("dcgan", *options, "--filters", 3)
     assert answer.returncode == 2

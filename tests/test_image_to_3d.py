@@ -250,6 +250,7 @@ def pairs(count=8, seed=0):
     return images, rng.random((count, *(RESOLUTION,) * 3)) < 0.3
 
 
+@pytest.mark.once
 def test_the_discriminator_sees_image_and_volume():
     gan, (images, solids) = tiny(), pairs()
     volumes = solids[..., np.newaxis].astype("float32")
@@ -258,6 +259,7 @@ def test_the_discriminator_sees_image_and_volume():
         assert np.abs(logits - ops.convert_to_numpy(gan.discriminator(other))).max() > 1e-4
 
 
+@pytest.mark.once
 def test_it_rejects_generated_volumes_and_real_ones_beside_wrong_images():
     images, solids = pairs(6)
     truth = solids[..., np.newaxis].astype("float32")
@@ -269,6 +271,7 @@ def test_it_rejects_generated_volumes_and_real_ones_beside_wrong_images():
     assert not any(np.array_equal(*pair) for pair in zip(beside[3:], images[3:], strict=True))
 
 
+@pytest.mark.once
 def test_wrong_images_reach_the_loss_of_the_discriminator(monkeypatch):
     gan, batch, seen = tiny(), pairs(), []
     real, fake = gan.real(batch), gan.fake(batch)
@@ -283,6 +286,7 @@ def test_wrong_images_reach_the_loss_of_the_discriminator(monkeypatch):
     assert np.array_equal(beside[:4], batch[0][:4]) and not np.array_equal(beside[4:], batch[0][4:])
 
 
+@pytest.mark.once
 def test_a_volume_depends_on_image_and_latents():
     gan, (images, _) = tiny(), pairs(2)
     code = gan.networks["encoder"](images)
@@ -296,6 +300,7 @@ def test_a_volume_depends_on_image_and_latents():
     assert np.abs(plain - drawn).max() > 0
 
 
+@pytest.mark.once
 def test_the_terms_of_the_reconstruction():
     truth = np.zeros((2, 4, 4, 4, 1), "float32")
     truth[:, :2] = 1
@@ -315,8 +320,10 @@ OF_ENCODER = {"encoder_kl", "encoder_cross_entropy", "encoder_dice"}
 @pytest.mark.parametrize(
     ("options", "terms", "networks"),
     [
-        ({}, {"d_loss", *RECONSTRUCTED}, {"generator", "discriminator", "encoder"}),
-        ({"adversarial": 0.0}, {"g_cross_entropy", "g_dice"}, {"generator", "encoder"}),
+        pytest.param({}, {"d_loss", *RECONSTRUCTED}, {"generator", "discriminator", "encoder"}, marks=pytest.mark.once),
+        pytest.param(
+            {"adversarial": 0.0}, {"g_cross_entropy", "g_dice"}, {"generator", "encoder"}, marks=pytest.mark.once
+        ),
         ({"game": Game(vae=True)}, {*RECONSTRUCTED, *OF_ENCODER}, {"generator", "discriminator", "encoder"}),
         ({"game": Game(unconditional=True)}, {"d_r1", "d_r2", "g_loss"}, {"generator", "discriminator"}),
     ],
@@ -338,6 +345,7 @@ def test_every_game_trains_its_networks(options, terms, networks, tmp_path):
     assert np.isfinite(list(loaded.train_on_batch(pairs(), return_dict=True).values())).all()
 
 
+@pytest.mark.once
 def test_the_encoder_of_the_vae_has_no_adversarial_term():
     gan, batch = tiny(game=Game(vae=True)), pairs()
     terms = gan.encoder_loss(gan.real(batch), gan.fake(batch))
@@ -511,6 +519,7 @@ def photos(tmp_path):
     return folder
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_apply_writes_models_and_keeps_what_is_there(run, photos, tmp_path):
     where = ("--run-folder", run, "--input", photos, "--out", tmp_path / "out")

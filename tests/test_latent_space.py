@@ -163,6 +163,7 @@ def test_sefa_finds_the_singular_vectors_of_a_linear_generator():
     assert changes == pytest.approx(STRENGTHS[:3], abs=1e-3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("units", [8, 600])  # fewer than samples, and more
 def test_gan_space_finds_the_axes_of_a_linear_layer(units):
     outputs = np.linalg.qr(RNG.normal(size=(units, 5)))[0].T
@@ -173,6 +174,7 @@ def test_gan_space_finds_the_axes_of_a_linear_layer(units):
     assert same_axes(found, AXES[:3]) == pytest.approx(np.ones(3), abs=0.02)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [60, 200])  # fewer than the 100 units, and more
 def test_gan_space_is_the_same_by_either_matrix_of_products(count):
     """Both have the components of a singular value decomposition."""

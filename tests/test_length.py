@@ -48,6 +48,7 @@ def stored(folder):
     return json.loads((folder / "config.json").read_text("utf-8"))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_small_folder_trains_for_as_many_steps_and_resumes_exactly(train, tmp_path, capsys):
     whole = train(Length(steps=300), "whole")

@@ -120,6 +120,7 @@ def test_options_that_do_not_fit(options, problem):
         data.load_collections(data.CollectionOptions(**options), "train")
 
 
+@pytest.mark.once
 def test_a_grid_shows_what_the_networks_make_and_the_source_again():
     gan = tiny()
     config = Config(collections=data.CollectionOptions(faces=8, size="16"))
@@ -134,6 +135,7 @@ def test_a_grid_shows_what_the_networks_make_and_the_source_again():
 # Losses ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_losses_are_those_of_the_paper():
     gan, (x, y, warped) = tiny(), (draw() for _ in range(3))
     (G, F), (is_plain, is_same) = gan.halves, (gan.networks[name] for name in ("is_plain", "is_same"))
@@ -170,6 +172,7 @@ def test_the_losses_are_those_of_the_paper():
         assert float(numbers(value)) == pytest.approx(expected[name], rel=1e-4), name
 
 
+@pytest.mark.once
 def test_terms_of_weight_0_are_left_out():
     gan, batch = tiny(pair=0.0, warped=0.0), (draw(), (draw(), draw()))
     assert gan.generator_loss(gan.real(batch), gan.fake(batch)).keys() == {"styled", "plain", "identity", "style"}
@@ -215,6 +218,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.once
 def test_apply_and_remove(run, tmp_path):
     at = ("--run-folder", run / "run", "--out", tmp_path / "out")
     answer = call_recipe("makeup", "apply", "--source", run / "photos", "--reference", run / "styled", *at)
@@ -230,6 +234,7 @@ def test_apply_and_remove(run, tmp_path):
     assert np.array_equal(kept, decode.read(source, (16, 16), channels=3))
 
 
+@pytest.mark.once
 def test_evaluate_of_own_images(run):
     answer = call_recipe("makeup", "evaluate", "--run-folder", run / "run")
     assert answer.returncode == 0, answer.stderr

@@ -131,6 +131,7 @@ def test_stored_extractors_have_the_architecture_of_the_script():
         assert [weight.shape for weight in stored.weights] == [weight.shape for weight in made.weights]
 
 
+@pytest.mark.once
 def test_shifted_images_keep_their_content():
     samples = np.zeros((50, 28, 28, 1), "uint8")
     samples[:, 10, 5] = 200
@@ -240,6 +241,7 @@ def test_a_model_file_is_an_extractor(tmp_path, test_images):
     assert np.allclose(features[:, 0], test_images.images[:5].mean(axis=(1, 2, 3)) / 127.5 - 1, atol=0.02)
 
 
+@pytest.mark.once
 def test_invalid_extractors(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="There is no extractor 'garment'; there are garments, digits, imagenet"):
         extractors.load("garment")
@@ -294,6 +296,7 @@ def test_the_evaluator_records_the_protocol(garments, test_images):
         evaluator(4, lambda rows: test_images.images[rows], "raw")
 
 
+@pytest.mark.once
 def test_data_sorted_by_class_is_chosen_from_at_random(garments, test_images):
     order = np.argsort(test_images.labels, kind="stable")
     evaluator = Evaluator(garments, test_images.images[order], "fashion_mnist", "test")
@@ -301,12 +304,14 @@ def test_data_sorted_by_class_is_chosen_from_at_random(garments, test_images):
     assert scores.values["coverage"] > 0.7
 
 
+@pytest.mark.once
 def test_options_of_a_run_are_restored():
     options = ImageOptions(dataset="mnist", classes=("3", "5"), size="32")
     config = {"recipe": "dcgan", "epochs": 3, **json.loads(json.dumps(dataclasses.asdict(options)))}
     assert options_of(config, ImageOptions) == options
 
 
+@pytest.mark.once
 def test_structural_similarity_matches_scikit_image():
     rng = np.random.default_rng(0)
     for channels in (1, 3):

@@ -171,6 +171,7 @@ def test_the_receptive_field_of_a_logit_is_its_patch(pixels, patch):
 # Loss -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_generator_loss_is_equation_4(pairs):
     gan = tiny()
     translated = gan.generator(pairs[0])
@@ -303,6 +304,7 @@ def test_a_translation_has_the_size_of_its_source(size):
     assert apply.translate(unet(), RNG.integers(0, 256, (*size, 1), "uint8")).shape == (*size, 1)
 
 
+@pytest.mark.once
 def test_padding_is_cropped_from_the_translation():
     """Nothing is shifted or scaled."""
     identity = keras.Sequential(

@@ -37,6 +37,7 @@ def test_projections_of_images_of_any_size(shape, seen):
     assert [x.shape[-1] for x in maps] == [4, 4, 8, 16, 16]
 
 
+@pytest.mark.once
 def test_the_shapes_of_the_features_are_those_that_the_layer_says():
     found = ImageNetFeatures()(ops.convert_to_tensor(images(2, 40, 59, 3)))
     assert [tuple(x.shape) for x in found] == ImageNetFeatures().compute_output_shape((2, 40, 59, 3))
@@ -55,6 +56,7 @@ def test_each_map_has_seen_the_smaller_ones(monkeypatch):
     assert not np.allclose(first, second, rtol=1e-3)
 
 
+@pytest.mark.once
 def test_all_maps_have_the_same_scale():
     """Or else the losses of the small maps, whose features are large, drown the others."""
     backend.set_random_seed(0)
@@ -129,6 +131,7 @@ def test_a_step_trains_the_heads_and_keeps_their_vectors():
     assert not any(np.array_equal(*pair) for pair in zip(values(changing), before[1], strict=True))
 
 
+@pytest.mark.once
 def test_a_saved_discriminator_has_no_weights_of_the_network_and_judges_as_before(tmp_path):
     gan = tiny()
     gan.train_on_batch(images(4, 16, 16, 1))
@@ -141,6 +144,7 @@ def test_a_saved_discriminator_has_no_weights_of_the_network_and_judges_as_befor
         assert np.allclose(ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs), atol=1e-5)
 
 
+@pytest.mark.once
 def test_the_network_is_shown_at_least_56_pixels_in_three_channels(monkeypatch):
     shown = []
 

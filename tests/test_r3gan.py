@@ -46,6 +46,7 @@ def test_networks_grow_with_the_image(shape, count):
         assert not {layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization} & {*kinds}
 
 
+@pytest.mark.once
 def test_a_block_is_the_identity_at_first():
     gan = tiny(blocks=2)
     for network, sizes in ((gan.generator, 3), (gan.discriminator, 2)):
@@ -81,6 +82,7 @@ def test_initial_samples_differ_by_their_latents_more_than_by_their_label():
     assert table.var(axis=0).mean() > 5 * table.var(axis=1).mean()
 
 
+@pytest.mark.once
 def test_both_penalties_are_in_the_loss_and_gamma_follows_its_schedule():
     gan = tiny(steps=8, gamma=2.0, learning_rate=1e-12)  # D does not learn: the gradients at real images stay the same
     assert isinstance(gan.adversarial_loss, RelativisticPairing)
@@ -118,6 +120,7 @@ def test_the_schedules_continue_with_the_updates_of_a_checkpoint():
         assert float(optimizer.learning_rate) == pytest.approx(Config().learning_rate * 0.55)
 
 
+@pytest.mark.once
 def test_both_networks_receive_the_label():
     gan = tiny(class_count=3)
     real = images(), np.arange(8, dtype="int32") % 3

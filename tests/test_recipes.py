@@ -26,6 +26,7 @@ BACKEND = keras.backend.backend()
 MADE = {"config.json", "log.csv", "data.png", "samples", "training.gif", "losses.png", "generator.keras", "README.md"}
 
 
+@pytest.mark.once
 def test_every_recipe_is_tested():
     assert {recipe.name for recipe in recipes() if recipe.name in TINY} == set(TINY)
     assert set(TINY) >= {path.parent.name for path in (PROJECT / "recipes").glob("*/README.md")}
@@ -142,6 +143,7 @@ def test_copies_of_all_recipes_run_without_an_edit(copied_project, tmp_path):
         assert {path.name for path in (tmp_path / "runs" / name).iterdir()} >= MADE
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_sample(trained, tmp_path):
     common = ["dcgan", "sample", "--run-folder", trained]
@@ -166,6 +168,7 @@ def test_sample(trained, tmp_path):
     assert (tmp_path / "grid.png").read_bytes() == before
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_damaged_generator(trained, tmp_path):
     data = (trained / "generator.keras").read_bytes()
@@ -251,7 +254,7 @@ def test_interrupted_at_any_moment_it_ends_with_the_same_bits(tmp_path, name):
     assert_same_state(whole, broken)
     assert not list(broken.glob(".part-*"))
 
-    finished = run_recipe(name, *options, "--run-folder", broken)
+    finished = call_recipe(name, *options, "--run-folder", broken)
     assert finished.returncode == 0
     assert "is finished: 4 epochs" in finished.stdout
 

@@ -36,6 +36,7 @@ def batch(labelled=6, unlabelled=8):
 # Losses ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_an_image_is_real_if_it_has_a_class():
     """With a logit of 0 for the class "fake", the probability of all others is the sigmoid of log Σ exp."""
     of_classes = RNG.normal(size=(5, CLASSES)).astype("float32")
@@ -46,6 +47,7 @@ def test_an_image_is_real_if_it_has_a_class():
     assert 1 / (1 + np.exp(-logits[:, 0])) == pytest.approx(real, rel=1e-5)
 
 
+@pytest.mark.once
 def test_the_class_term_is_the_cross_entropy_of_the_labelled_images():
     gan, ((labelled, labels), unlabelled) = tiny(), batch()
     terms = gan.discriminator_loss(((labelled, labels), unlabelled), gan.fake((None, unlabelled)))
@@ -54,6 +56,7 @@ def test_the_class_term_is_the_cross_entropy_of_the_labelled_images():
     assert float(terms["class"]) == pytest.approx(-right.mean(), rel=1e-4)
 
 
+@pytest.mark.once
 def test_the_generator_matches_mean_features():
     gan, (labelled, unlabelled) = tiny(), batch()
     fake = pictures(5)
@@ -62,6 +65,7 @@ def test_the_generator_matches_mean_features():
     assert found == pytest.approx(((means[0] - means[1]) ** 2).mean(), rel=1e-4)
 
 
+@pytest.mark.once
 def test_labelled_and_unlabelled_batches_may_have_different_sizes():
     gan = tiny()
     logs = gan.train_on_batch(*batch(labelled=3, unlabelled=9), return_dict=True)
@@ -94,6 +98,7 @@ def split(tmp_path):
     return tmp_path / "images.npz"
 
 
+@pytest.mark.once
 def test_batches_have_labels_of_a_few_training_images_only(split):
     config = Config(images=data.LabelOptions(data=split, labels=6), batch_size=16)
     batches, class_count = data.load(config)
@@ -107,6 +112,7 @@ def test_batches_have_labels_of_a_few_training_images_only(split):
     assert len(seen) == 6
 
 
+@pytest.mark.once
 def test_labelled_images_are_as_many_of_each_class_and_chosen_by_the_seed(split):
     training = images.load(images.ImageOptions(data=split))
     rows = labelled_rows(training, 9, seed=0)
@@ -115,6 +121,7 @@ def test_labelled_images_are_as_many_of_each_class_and_chosen_by_the_seed(split)
     assert not np.array_equal(rows, labelled_rows(training, 9, seed=1))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("count", "sentence"),
     [
@@ -136,6 +143,7 @@ def test_images_without_classes_are_refused(tmp_path):
     assert is_one_sentence(answer, "Labels need classes, but all images are of one")
 
 
+@pytest.mark.once
 def test_of_images_without_a_test_part_every_tenth_is_held_out(split, tmp_path):
     arrays = np.load(split)
     np.savez(tmp_path / "whole.npz", images=arrays["x_train"], labels=arrays["y_train"])

@@ -9,7 +9,7 @@ import pytest
 from common import backend
 from common.training import checkpoint, trained_run
 from tests import seven_gans
-from tests.conftest import PROJECT, equal, tried_again, values
+from tests.conftest import PROJECT, eager, equal, tried_again, values
 from tests.seven_gans import SEVEN
 
 TERMS = {
@@ -64,7 +64,7 @@ def test_trains_and_goes_on_when_loaded_or_resumed(name, tmp_path):
     tmp_path.mkdir()
     make, batch, _ = SEVEN[name]
     keras.utils.set_random_seed(0)
-    gan = make()
+    gan = eager(make())
     before = {key: values(network.trainable_variables) for key, network in gan.networks.items()}
     logs = take_step(gan, batch())
     assert logs.keys() == {"d_loss", "g_loss"} | TERMS[name]
@@ -77,7 +77,7 @@ def test_trains_and_goes_on_when_loaded_or_resumed(name, tmp_path):
     trained_run.store_networks(tmp_path, gan)
     random_state = backend.random_state()
     take_step(gan, batch())
-    loaded, resumed = keras.saving.load_model(tmp_path / "gan.keras"), make()
+    loaded, resumed = map(eager, (keras.saving.load_model(tmp_path / "gan.keras"), make()))
     assert type(loaded) is type(gan)
     checkpoint.load(tmp_path / "checkpoint.npz", resumed)
     for other in (loaded, resumed):

@@ -39,6 +39,7 @@ def tiny(**fields):
 # GAN ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("transform", ["pixels", "gradients"])
 def test_both_losses_are_equations_2_and_4(transform):
     gan, (simulated, real) = tiny(transform=transform), (draw(), draw())
@@ -54,6 +55,7 @@ def test_both_losses_are_equations_2_and_4(transform):
     assert loss_of(gan, "discriminator", (simulated, real)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.once
 def test_the_refiner_learns_from_the_discriminator():
     """Without regularization, updates of R increase the logits of refined images."""
     gan, batch = tiny(regularization=0.0), (draw(), draw())
@@ -63,6 +65,7 @@ def test_the_refiner_learns_from_the_discriminator():
     assert numbers(gan.judge(gan.fake(batch))).mean() > before
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("steps", [(2, 1), (1, 2), (3, 3)])
 def test_a_training_step_has_the_configured_updates(steps):
     gan = tiny(updates=steps)
@@ -80,6 +83,7 @@ def test_half_of_each_batch_is_from_earlier_steps():
         assert earlier.sum() == (0 if first == 0 else 4)
 
 
+@pytest.mark.once
 def test_an_image_pool_smaller_than_a_batch_is_refused():
     with pytest.raises(ValueError, match="at most 4 fakes, the size of the pool, but got 8"):
         ImagePool(4, SHAPE)(draw())

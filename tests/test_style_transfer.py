@@ -89,6 +89,7 @@ def test_a_pool_returns_old_fakes():
     assert ages.max() > 250
 
 
+@pytest.mark.once
 def test_the_pools_are_filled_in_training_and_saved(tmp_path):
     gan = tiny()
     for _ in range(2):
@@ -105,6 +106,7 @@ def test_the_pools_are_filled_in_training_and_saved(tmp_path):
 # Losses ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_both_losses_are_those_of_the_paper():
     gan, (a, b) = tiny(), (draw(), draw())
     g, f = gan.translators
@@ -130,6 +132,7 @@ def test_both_losses_are_those_of_the_paper():
     assert loss_of(gan, "discriminator", (a, b)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.once
 def test_generator_loss_depends_on_both_real_images():
     """The cycle and the identity loss use both."""
     gan, a, b, other = tiny(), draw(), draw(), draw()

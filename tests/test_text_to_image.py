@@ -133,6 +133,7 @@ def test_phrases_can_be_words_that_were_learned_elsewhere(monkeypatch):
     assert found[:, :4, 0].tolist() == [[1, 3, 2, 0], [2, 0, 0, 0]]
 
 
+@pytest.mark.once
 @pytest.mark.xdist_group("word vectors")
 def test_a_run_with_words_that_were_learned_elsewhere(tmp_path):
     """Trained, stored and asked for a word that no caption of it has."""
@@ -151,6 +152,7 @@ def test_a_run_with_words_that_were_learned_elsewhere(tmp_path):
     assert call(tmp_path / "run", "walk", "--steps", 2, "--count", 1).returncode == 0
 
 
+@pytest.mark.once
 def test_batches_have_a_caption_of_each_image(tmp_path):
     config = Config()
     batches, listed = data.load(config)
@@ -166,12 +168,14 @@ def test_batches_have_a_caption_of_each_image(tmp_path):
 # Losses ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_discriminator_sees_the_phrase():
     gan, (images, phrases) = tiny(), batch()
     logits, others = (ops.convert_to_numpy(gan.logits(gan.judge((images, each)))) for each in (phrases, phrases[::-1]))
     assert np.abs(logits - others).max() > 1e-3
 
 
+@pytest.mark.once
 def test_real_images_with_wrong_phrases_are_a_term_of_the_discriminator():
     gan, real = tiny(), batch()
     terms = gan.discriminator_loss(real, gan.fake(real))
@@ -180,6 +184,7 @@ def test_real_images_with_wrong_phrases_are_a_term_of_the_discriminator():
     assert number(terms["mismatch"]) == pytest.approx(np.log1p(np.exp(logits)).mean(), rel=1e-3)
 
 
+@pytest.mark.once
 def test_an_equal_phrase_of_another_image_is_not_a_wrong_one():
     gan, (images, phrases) = tiny(), batch()
     phrases = np.concatenate([phrases[:1], phrases[:-1]])  # the second image has the phrase of the first
@@ -189,6 +194,7 @@ def test_an_equal_phrase_of_another_image_is_not_a_wrong_one():
     assert number(terms["mismatch"]) == pytest.approx(rejected.mean(), rel=1e-3)
 
 
+@pytest.mark.once
 def test_the_contrast_is_small_where_images_match_their_phrases():
     vectors = ops.convert_to_tensor(8 * np.eye(4, 64, dtype="float32"))
     assert number(contrast(vectors, vectors)) < 0.01
@@ -196,6 +202,7 @@ def test_the_contrast_is_small_where_images_match_their_phrases():
     assert number(contrast(0 * vectors, vectors)) == pytest.approx(np.log(4), rel=1e-5)
 
 
+@pytest.mark.once
 def test_phrases_of_fake_images_are_mixed_for_both_networks():
     gan, real = tiny(interpolation=1.0), batch()
     images, phrases, shares, _ = gan.fake(real)
@@ -208,6 +215,7 @@ def test_phrases_of_fake_images_are_mixed_for_both_networks():
     assert not ops.convert_to_numpy(tiny(interpolation=0.0).fake(real)[2]).any()
 
 
+@pytest.mark.once
 def test_two_images_of_a_phrase_are_to_differ():
     gan, real = tiny(), batch()
     images, phrases, _, others = fake = gan.fake(real)
@@ -218,6 +226,7 @@ def test_two_images_of_a_phrase_are_to_differ():
     assert number(likeness(images, images)) == pytest.approx(20)
 
 
+@pytest.mark.once
 def test_a_portion_of_shares_is_not_0():
     class Drawn:
         def uniform(self, count, dim):
@@ -228,6 +237,7 @@ def test_a_portion_of_shares_is_not_0():
     assert ops.convert_to_numpy(mixed(ops.eye(2), ops.ones((2, 1))))[0].tolist() == [0, 1]
 
 
+@pytest.mark.once
 def test_a_condition_sets_scale_and_offset_of_the_norm():
     """At first it is batch norm without a condition; then each image has scale and offset of its own."""
     maps, condition = RNG.normal(size=(4, 3, 3, 2)).astype("float32"), RNG.normal(size=(4, 5)).astype("float32")
@@ -244,6 +254,7 @@ def test_a_condition_sets_scale_and_offset_of_the_norm():
     np.testing.assert_allclose(found, plain * (1 + sums) + sums, atol=1e-4)
 
 
+@pytest.mark.once
 def test_the_latents_set_the_norms_of_each_size():
     """Or else they would only be an input of the first layer, and images of a phrase would be alike."""
     generator = tiny().generator
@@ -251,6 +262,7 @@ def test_the_latents_set_the_norms_of_each_size():
     assert len(scales) == 2 * sum(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers) > 0
 
 
+@pytest.mark.once
 def test_the_halves_of_a_generator_are_the_generator():
     gan = tiny()
     latents, phrases = gan.latents.fixed(4, seed=0)

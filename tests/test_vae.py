@@ -28,6 +28,7 @@ def images(count=8):
 # Terms ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_kl_divergence_is_that_of_two_normal_distributions():
     mean, log_variance = np.array([[0.0, 1.5], [0.3, 0.0]], "float32"), np.array([[0.0, -0.8], [0.5, 0.0]], "float32")
     found = ops.convert_to_numpy(kl_divergence(ops.convert_to_tensor(mean), ops.convert_to_tensor(log_variance)))
@@ -40,6 +41,7 @@ def test_kl_divergence_is_that_of_two_normal_distributions():
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.once
 def test_reconstruction_is_a_log_likelihood_summed_over_the_pixels():
     """Of a sum, not of a mean: a mean over 784 pixels would make the KL divergence 784 times as heavy."""
     real, other = images(3), images(3)
@@ -48,6 +50,7 @@ def test_reconstruction_is_a_log_likelihood_summed_over_the_pixels():
     assert np.allclose(found, -np.log(density).sum(axis=(1, 2, 3)), rtol=1e-5)
 
 
+@pytest.mark.once
 def test_the_weight_of_the_kl_divergence_warms_up():
     gan, other = tiny(beta=0.5, warm_up=2), tiny()
     x = images()
@@ -60,11 +63,13 @@ def test_the_weight_of_the_kl_divergence_warms_up():
     assert logs["g_loss"] == pytest.approx(logs["g_reconstruction"] + logs["g_kl"], rel=1e-5)
 
 
+@pytest.mark.once
 def test_without_a_discriminator_a_loss_is_refused():
     with pytest.raises(ValueError, match="Without a discriminator nothing has an adversarial loss"):
         tiny().compile(NonSaturating(), keras.optimizers.Adam(1e-3))
 
 
+@pytest.mark.once
 def test_noise_reaches_the_decoder_and_its_gradient_the_encoder():
     gan, x = tiny(), images()
     first, second = (ops.convert_to_numpy(gan.fake(x)[0]) for _ in range(2))
@@ -111,6 +116,7 @@ def test_the_bound_is_the_likelihood_where_the_posterior_is_exact_and_below_it_e
 # As a run -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_the_whole_of_a_two_dimensional_latent_space():
     shown = actions.manifold(build(Config(filters=2, latent_dim=2), (16, 16, 1), steps=100))
     assert shown.shape == (actions.SIDE**2, 16, 16, 1)

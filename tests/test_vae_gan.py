@@ -41,12 +41,14 @@ def without_batch_norm(gan):
     return gan
 
 
+@pytest.mark.once
 def test_the_distance_is_one_of_features_summed_over_them():
     x, made, drawn = images(3), images(3), images(3)
     found = distance(without_batch_norm(tiny()), x, (made, drawn))
     assert found == pytest.approx(((x - made) ** 2).sum(axis=(1, 2, 3)).mean() / 2, rel=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("option", ["diff_augment", "ada"])
 def test_an_image_and_its_reconstruction_are_augmented_alike(option):
     gan = without_batch_norm(tiny(little_data=LittleDataOptions(**{option: True})))
@@ -57,6 +59,7 @@ def test_an_image_and_its_reconstruction_are_augmented_alike(option):
     assert distance(gan, x, (drawn, x)) > 0.01
 
 
+@pytest.mark.once
 def test_reconstructions_are_compared_as_they_are_judged_in_one_batch_with_drawn_images():
     gan, x, made, drawn = tiny(), images(), images(), images() ** 2
     logits, features = (ops.convert_to_numpy(each) for each in gan.judge(np.concatenate([made, drawn])))
@@ -68,6 +71,7 @@ def test_reconstructions_are_compared_as_they_are_judged_in_one_batch_with_drawn
     assert np.allclose(ops.convert_to_numpy(gan.logits(judged)), logits, atol=1e-5)
 
 
+@pytest.mark.once
 def test_what_is_compared_are_features_of_the_discriminator():
     """Of images whose features are equal the distance is 0, however different their pixels are."""
     gan, x = tiny(), images()
@@ -77,6 +81,7 @@ def test_what_is_compared_are_features_of_the_discriminator():
     assert float(gan.encoder_loss(gan.real(x), gan.fake(x))["reconstruction"]) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("player", "weights", "learns"),
     [
@@ -95,6 +100,7 @@ def test_who_learns_from_what(player, weights, learns):
     assert any(moved) == learns
 
 
+@pytest.mark.once
 def test_samples_that_are_judged_are_reconstructions_and_drawn_ones():
     gan, x = tiny(), images(3)
     made, mean, _ = gan.fake(x)

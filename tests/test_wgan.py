@@ -10,6 +10,7 @@ from recipes.wgan.train import Config, Critic, build
 from tests.conftest import values
 
 
+@pytest.mark.once
 def test_the_critic_has_no_batch_norm():
     critic = Critic((28, 28, 1), filters=2, lipschitz="penalty")
     assert not any(isinstance(layer, layers.BatchNormalization) for layer in critic.layers)

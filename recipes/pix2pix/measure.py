@@ -79,6 +79,6 @@ def mean_target(targets):
 
 
 def median_target(targets):
-    """Returns the median of the training targets, of `MOST` of them if there are more: the constant with the least L1."""
+    """Returns the median of (at most `MOST`) training targets as a uint8 image: the constant with the least L1."""
     rows = np.linspace(0, len(targets) - 1, min(MOST, len(targets)), dtype=int)
     return np.median(targets[rows], axis=0).astype(np.uint8)
