@@ -14,9 +14,8 @@ from pathlib import Path
 import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
-from benchmarks.results import PROJECT, run, spread
+from benchmarks.results import PROJECT, scored, spread
 from common.base.errors import exit_code
-from common.scoring.evaluator import Scores
 from recipes.augmentation.actions import draw_accuracies
 from recipes.augmentation.study import MIXTURES
 
@@ -42,10 +41,8 @@ def compare(options):
     for seed in range(options.seeds):  # the outermost, so that the first seed of everything comes first
         for count, found in studies.items():
             folder = options.folder / f"{options.dataset}_{count}_seed_{seed}"
-            if not (folder / "scores.json").exists():
-                run("augmentation", "--images-per-class", count, *given, "--seed", seed, "--run-folder", folder)
-                run("augmentation", "evaluate", "--samples", 2000, "--run-folder", folder)
-            scores = Scores.read(folder / "scores.json").values
+            options_of_run = ["--images-per-class", count, *given, "--seed", seed]
+            scores = scored("augmentation", folder, options_of_run, "--samples", 2000).values
             found.append({name: scores[f"accuracy, {name}"] for name in MIXTURES} | {CONFIRMED: scores[CONFIRMED]})
     print(table(studies, {name: lambda each, name=name: each[name] for name in (*MIXTURES, CONFIRMED)}))
     others = [name for name in MIXTURES if name != "real"]

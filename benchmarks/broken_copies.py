@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-PROJECT = Path(__file__).parent.parent
+from common.base.paths import PROJECT
 
 
 class Mistake(NamedTuple):

@@ -21,11 +21,10 @@ import keras
 import numpy as np
 from keras.optimizers.schedules import CosineDecay
 
-from benchmarks.results import PROJECT, run, spread
+from benchmarks.results import PROJECT, scored, spread
 from common import backend
 from common.base.errors import exit_code
 from common.scoring.classification import classify, labelled_rows
-from common.scoring.evaluator import Scores
 from data_prep import images
 from data_prep.batches import Batches
 from recipes.semi_supervised import data
@@ -73,13 +72,10 @@ def stored(path, compute, config):
 
 def of_run(folder, config):
     """Returns the accuracies of a run of the recipe at its defaults, which is trained and evaluated first."""
-    if not (folder / "scores.json").exists():
-        chosen = {"dataset": config.images.dataset, "data": config.images.data, "labels": config.images.labels}
-        named = {name: value for name, value in chosen.items() if value != getattr(data.LabelOptions(), name)}
-        options = [text for name, value in named.items() for text in (f"--{name}", value)]
-        run("semi_supervised", *options, "--seed", config.seed, "--run-folder", folder)
-        run("semi_supervised", "evaluate", "--samples", 2000, "--run-folder", folder)
-    values = Scores.read(folder / "scores.json").values
+    chosen = {"dataset": config.images.dataset, "data": config.images.data, "labels": config.images.labels}
+    named = {name: value for name, value in chosen.items() if value != getattr(data.LabelOptions(), name)}
+    options = [text for name, value in named.items() for text in (f"--{name}", value)]
+    values = scored("semi_supervised", folder, [*options, "--seed", config.seed], "--samples", 2000).values
     return {GAN: values["accuracy of the classifier"], LINEAR: values["accuracy, linear on pixels"]}
 
 

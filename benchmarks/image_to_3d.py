@@ -15,10 +15,10 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.results import PROJECT, run, spread
+from benchmarks.results import PROJECT, scored, spread
 from common.base.errors import exit_code
 from common.base.pictures import save_figure
-from common.scoring.evaluator import Scores, refuse_other_protocol
+from common.scoring.evaluator import refuse_other_protocol
 
 COLUMNS = (
     *("iou", "chamfer", "f-score", "volume", "one piece", "loose voxels"),
@@ -50,12 +50,9 @@ def main():
 def scores_of(weight, seed, options):
     """Returns the `Scores` of a run, which is trained and evaluated first."""
     folder = options.folder / f"weight_{weight:g}_seed_{seed}"
-    if not (folder / "scores.json").exists():
-        given = {"--data": options.data, "--steps": options.steps}
-        further = [text for name, value in given.items() if value for text in (name, value)]
-        run("image_to_3d", "--adversarial", weight, "--seed", seed, *further, "--run-folder", folder)
-        run("image_to_3d", "evaluate", "--run-folder", folder)
-    return Scores.read(folder / "scores.json")
+    given = {"--data": options.data, "--steps": options.steps}
+    further = [text for name, value in given.items() if value for text in (name, value)]
+    return scored("image_to_3d", folder, ["--adversarial", weight, "--seed", seed, *further])
 
 
 def baseline(scores, name):

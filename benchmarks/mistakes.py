@@ -78,9 +78,7 @@ def samples(batches, steps):
     """Returns 40 samples of the averaged generator after the given number of training steps."""
     backend.set_random_seed(0)
     shape = batches.sample_shape
-    gan = GAN(
-        ConvolutionalGenerator(100, image_shape=shape, filters=32), ConvolutionalDiscriminator(shape, filters=32), 0
-    )
+    gan = GAN(ConvolutionalGenerator(100, image_shape=shape, filters=32), ConvolutionalDiscriminator(shape, filters=32))
     adam = keras.optimizers.Adam
     average = {"use_ema": True, "ema_momentum": 0.99}
     gan.compile(NonSaturating(), adam(5e-4, 0.5, **average), adam(5e-4, 0.5), steps_per_execution=4)

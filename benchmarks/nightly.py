@@ -10,7 +10,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+from common.base.paths import PROJECT
+
 BANDS = tomllib.loads((PROJECT / "benchmarks" / "bands.toml").read_text("utf-8"))
 
 

@@ -18,13 +18,13 @@ import common.launch.quiet  # noqa: F401 (before Keras)
 
 # isort: split
 from common.base.errors import InputError, exit_code
+from common.base.paths import PROJECT
 from common.cli import evaluate
 from common.launch.launcher import recipes
 from common.scoring.evaluator import PRINTED, Scores, refuse_other_protocol
 from common.training.trained_run import grids_of, read_config
 from data_prep import images
 
-PROJECT = Path(__file__).parent.parent
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 COLUMNS = ("frechet", "precision", "recall", "modes")  # of the table that compares recipes
 # Scores whose names begin like this are not on a card: they describe one evaluation, or are the parts of a row.
@@ -51,6 +51,21 @@ def run(*arguments):
     answer = subprocess.run([str(PROJECT / "run_recipe.sh"), *map(str, arguments)], check=False, cwd=PROJECT)
     if answer.returncode:
         raise InputError(f"run_recipe.sh {' '.join(map(str, arguments))} ended with exit code {answer.returncode}.")
+
+
+def scored(recipe, folder, options, *evaluate):
+    """Returns the `Scores` in the folder of a run; if there are none, it is trained and evaluated first.
+
+    Args:
+        recipe: string.
+        folder: path.
+        options: list, of the training.
+        *evaluate: options of the action evaluate.
+    """
+    if not (folder / "scores.json").exists():
+        run(recipe, *options, "--run-folder", folder)
+        run(recipe, "evaluate", *evaluate, "--run-folder", folder)
+    return Scores.read(folder / "scores.json")
 
 
 # Cards ----------------------------------------------------------------------------------------------------------------

@@ -19,9 +19,8 @@ import socket
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+from common.base.paths import PROJECT
 
 
 def main():

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy.spatial import cKDTree
 
-from common.base.files import whole
+from common.base.files import update_with_status, whole
 from data_prep import decode, folders, sources
 from data_prep.decode import UnusableError
 from data_prep.folders import SPLITS, progress
@@ -158,13 +158,11 @@ def measure(data, store=None, workers=None):
 
 
 def state(data, chunk):
-    """Returns a digest of the names, sizes and modification times of a chunk's files."""
-    digest = hashlib.sha256()
-    for index in chunk:
-        digest.update(os.fsencode(data.names[index]))
-        if data.is_folder:
-            status = (data.root / data.names[index]).stat()
-            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    """Returns a digest of a chunk's names, and of the sizes and times of its files."""
+    names = [data.names[index] for index in chunk]
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape"))
+    if data.is_folder:
+        update_with_status(digest, data.root, names)
     return digest.hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from common.base.errors import InputError
-from common.base.files import PARTS, sweep, whole, writing_to
+from common.base.files import PARTS, sweep, whole, write_json, writing_to
 from data_prep import analysis, decode
 from data_prep.folders import progress
 
@@ -74,8 +74,7 @@ def begin(data, out, options):
     else:
         with writing_to(out):
             state.parent.mkdir(parents=True, exist_ok=True)
-        with whole(state) as part:
-            part.write_text(json.dumps(options), encoding="utf-8")
+        write_json(state, options)
 
 
 def dropped(data, records, drop):

@@ -16,7 +16,7 @@ import tyro
 from common.base import paths
 from common.base.arguments import refuse_ignored
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import update_with_status, whole
 from data_prep import arrays, folders, images, meshes, sources
 from data_prep.decode import UnusableError
 from data_prep.render import occupied
@@ -258,10 +258,7 @@ def cached(listing, resolution, up):
 
 def digest_of(listing, resolution, up):
     digest = hashlib.sha256(f"{VERSION} {resolution} {up} {listing.root.resolve()}".encode("utf-8", "surrogateescape"))
-    for name in listing.names:
-        with contextlib.suppress(FileNotFoundError):  # another program has just removed it
-            status = (listing.root / name).stat()
-            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    update_with_status(digest, listing.root, listing.names)
     return digest.hexdigest()[:12]
 
 

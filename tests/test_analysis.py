@@ -225,7 +225,7 @@ def test_cleaning_keeps_the_source_and_lists_what_it_left_out(folder, tmp_path, 
     copied.pop("left_out.csv")
     assert copied == {name: data for name, data in before.items() if name not in reasons}
     assert f"{len(copied)} images in {out}; {len(reasons)} left out" in answer.stdout
-    assert images.load(ImageOptions(data=out), "test").class_names == ("cats",)
+    assert np.unique(images.load(ImageOptions(data=out), "test").labels).tolist() == [0]  # cats
 
 
 def test_cleaning_to_a_size_and_a_cap(folder, tmp_path):

@@ -9,6 +9,7 @@ import time
 
 from benchmarks.drills import tiny_runs, verdict
 from benchmarks.drills.verdict import Answer, Verdict
+from common.base.paths import PROJECT
 
 EVIL = "raise SystemExit('code of the current folder ran')"
 MACHINES = {
@@ -76,7 +77,7 @@ def problem_on(runs, room, number, shell="{command}", env=None, keras=None, file
         project: string, name of a copy of the project to run, or None.
     """
     folder = room / f"run{number}"
-    root = copied(room / project) if project else verdict.PROJECT
+    root = copied(room / project) if project else PROJECT
     options = shlex.join(map(str, ("vanilla", *runs.options("vanilla"), "--epochs", 1, "--run-folder", folder)))
     known = {"room": room, "venv": sys.prefix, "project": root, "options": options}
     fill = functools.partial(str.format, **known, command=f"{shlex.quote(str(root / 'run_recipe.sh'))} {options}")
@@ -108,9 +109,9 @@ def run(command, variables, room):
 def copied(place):
     """Copies the project, as Git sees it, to a folder; returns the folder."""
     place.mkdir()
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=verdict.PROJECT, capture_output=True, check=True).stdout
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True).stdout
     for name in filter(None, names.decode().split("\0")):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes((verdict.PROJECT / name).read_bytes())
-        (place / name).chmod((verdict.PROJECT / name).stat().st_mode)
+        (place / name).write_bytes((PROJECT / name).read_bytes())
+        (place / name).chmod((PROJECT / name).stat().st_mode)
     return place

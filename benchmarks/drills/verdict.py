@@ -17,7 +17,6 @@ from unittest import mock
 
 SECONDS = 20  # that a case may take
 MEMORY = 1 << 30  # bytes above this process, which has Keras loaded; the data of the drills is small
-PROJECT = Path(__file__).parents[2]
 ESCAPED = "escaped.png"  # the name of what must not be written
 OF_OTHERS = re.compile("libpng |Corrupt JPEG|Premature end of JPEG|TIFF|.*JPEG|shell-init: ")  # image libraries, Bash
 

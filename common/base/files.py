@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 from pathlib import Path
@@ -47,6 +48,12 @@ def whole(path):
     finally:
         with contextlib.suppress(OSError):  # of which the error before it says more
             part.unlink()
+
+
+def write_json(path, value, indent=2):
+    """Writes a value as a JSON file, as `whole` does."""
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
 
 
 def sweep(folder, pattern=PARTS):
@@ -106,6 +113,23 @@ def refuse_existing(files):
     existing = [path for path in files if path.exists()]
     if existing:
         raise InputError(f"{existing[0]} exists already; choose another --out, or add --overwrite.")
+
+
+def update_with_status(digest, root, names):
+    """Adds names, sizes and times of files to a digest, and returns their bytes; by these a change of one is noticed.
+
+    Args:
+        digest: object of `hashlib`.
+        root: path of their folder.
+        names: strings, relative to it.
+    """
+    total = 0
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # another program has just removed it
+            status = (root / name).stat()
+            total += status.st_size
+            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return total
 
 
 def flush(path):

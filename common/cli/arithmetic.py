@@ -51,11 +51,11 @@ class ArithmeticOptions(PictureChoice):
             raise InputError("arithmetic needs three: --from A --minus B --plus C, each a class or numbers of samples.")
         terms = self.start, self.minus, self.plus
         for term in terms:
-            if class_of(term) and len(term) > 1:
+            if is_class(term) and len(term) > 1:
                 raise InputError(f"A term is one class, or numbers of samples, but here it is {' '.join(term)}.")
-            if not class_of(term) and max(map(len, term)) > DIGITS:
+            if not is_class(term) and max(map(len, term)) > DIGITS:
                 raise InputError(f"The number of a sample has at most {DIGITS} digits; one of these has more.")
-        if not any(map(class_of, terms)):
+        if not any(map(is_class, terms)):
             for name in ("operands", "samples", "extractor"):
                 refuse_ignored(given, name, "with numbers of samples alone")
 
@@ -67,7 +67,7 @@ def arithmetic_action(name, arguments):
         raise InputError("The class is an input of this generator, not in its latents; use walk --from A --to B.")
     (out,) = options.outputs(folder / "arithmetic.png")
     terms = options.start, options.minus, options.plus
-    known = Known(space, folder, options) if any(class_of(term) for term in terms) else None
+    known = Known(space, folder, options) if any(is_class(term) for term in terms) else None
     pools = [pool_of(space, term, known, options) for term in terms]
     draws = drawn(pools, options, REPEATS if known else 1)
     results = np.stack([arithmetic(*draw) for draw in draws])
@@ -114,14 +114,14 @@ class Known:
         return f"Of {len(results)} results, each of other operands, {self.extractor.name} sees {', '.join(seen)}."
 
 
-def class_of(term):
+def is_class(term):
     """Returns whether a term is the name of a class, and not numbers of samples."""
     return not all(text.isdecimal() for text in term)
 
 
 def pool_of(space, term, known, options):
     """Returns the latents that a term is drawn from: of the samples of a class, or of all its numbers."""
-    if class_of(term):
+    if is_class(term):
         return known.of_class(term[0])
     numbers = [int(text) for text in term]
     return space.vectors(max(numbers) + 1, options.seed)[numbers]
@@ -133,7 +133,7 @@ def drawn(pools, options, count):
     terms = options.start, options.minus, options.plus
     return [
         [
-            pool[rng.permutation(len(pool))[: options.operands]] if class_of(term) else pool
+            pool[rng.permutation(len(pool))[: options.operands]] if is_class(term) else pool
             for pool, term in zip(pools, terms, strict=True)
         ]
         for _ in range(count)

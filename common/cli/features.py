@@ -1,7 +1,6 @@
 """The action features: how well the layers of a trained network serve another task, classification with few labels."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +10,7 @@ import tyro
 from common import backend
 from common.base.arguments import parse
 from common.base.errors import InputError
-from common.base.files import refuse_existing, whole, writing_to
+from common.base.files import refuse_existing, whole, write_json, writing_to
 from common.base.paths import shown
 from common.base.pictures import save_figure
 from common.base.ranges import Count, Range, Seed
@@ -75,8 +74,7 @@ def features_action(name, arguments):
     layers = ", ".join(f"{layer} {accuracy:.3f}" for layer, accuracy in by_layer[most].items())
     print(f"On other training images, with {most} labels: {layers}. The best layer is {best}.")
     draw(folder / "features.png", scores, by_layer)
-    with whole(folder / "features.json") as part:
-        part.write_text(json.dumps({"accuracy": scores, "layers": by_layer, "best": best}, indent=2) + "\n", "utf-8")
+    write_json(folder / "features.json", {"accuracy": scores, "layers": by_layer, "best": best})
     with writing_to(out), whole(out) as part:
         others, wanted = parts.validation[0]
         max(compared[most][1], key=lambda model: right(model, others, wanted)).save(part)

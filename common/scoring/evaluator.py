@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import write_json
 from common.base.pictures import unscale
 from common.base.renamed import renamed
 from common.perceptual import PerceptualDistance
@@ -66,9 +66,7 @@ class Scores:
 
     def write(self, path):
         """Writes scores and protocol into one JSON file."""
-        with whole(path) as part:
-            stored = {"scores": self.values, "protocol": dataclasses.asdict(self.protocol)}
-            part.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+        write_json(path, {"scores": self.values, "protocol": dataclasses.asdict(self.protocol)})
 
     @classmethod
     def read(cls, path):

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import train_test_split
 
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import write_json
 from common.base.paths import shown
 from common.latent_space import unit
 from common.saving import digest_of
@@ -162,8 +162,7 @@ def store(folder, generator, directions):
         directions: list of `Direction`.
     """
     rows = [{**dataclasses.asdict(each), "vector": [round(float(x), 6) for x in each.vector]} for each in directions]
-    with whole(folder / FILE) as part:
-        part.write_text(json.dumps({"generator": digest_of(generator), "directions": rows}, indent=1) + "\n", "utf-8")
+    write_json(folder / FILE, {"generator": digest_of(generator), "directions": rows}, indent=1)
 
 
 def load(folder, generator, recipe, where=""):

@@ -8,7 +8,6 @@ accuracy at the end. No recipe trains with the classifiers, so their scores are 
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import common.launch.quiet  # noqa: F401 (before Keras)
@@ -19,7 +18,7 @@ import numpy as np
 from keras import layers
 
 from common import backend
-from common.base.files import whole
+from common.base.files import whole, write_json
 from common.base.pictures import scale
 from common.scoring.extractors import FOLDER
 from data_prep import images
@@ -69,7 +68,7 @@ def main():
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        steps_per_execution=1 if keras.backend.backend() == "torch" else 8,
+        steps_per_execution=backend.steps_per_execution(8),
     )
     rng = np.random.default_rng(0)
     for epoch in range(options.epochs):
@@ -79,14 +78,13 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     with whole(FOLDER / f"{options.name}.keras") as part:
         keras.Model(model.input, model.output, name=options.name).save(part)
-    with whole(FOLDER / f"{options.name}.json") as part:
-        facts = {
-            "class_names": train.class_names,
-            "test_accuracy": round(float(accuracy), 4),
-            "trained_on": f"{source.dataset}, train",
-            "command": f"python -m common.scoring.train_extractor {options.name}",
-        }
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    facts = {
+        "class_names": train.class_names,
+        "test_accuracy": round(float(accuracy), 4),
+        "trained_on": f"{source.dataset}, train",
+        "command": f"python -m common.scoring.train_extractor {options.name}",
+    }
+    write_json(FOLDER / f"{options.name}.json", facts)
     print(f"{options.name}: test accuracy {accuracy:.4f}, {(FOLDER / f'{options.name}.keras').stat().st_size} bytes")
 
 

@@ -1,6 +1,5 @@
 """Notices data that changed between two starts of a run: it records the files, not their contents."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from common.base.arguments import as_option
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import update_with_status
 from data_prep import folders, volumes
 
 
@@ -33,12 +32,8 @@ def record_of(config):
 
 
 def record_of_path(path):
-    digest, total, names = hashlib.sha256(), 0, names_of(path)
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):  # another program has just removed it
-            status = (path / name).stat()
-            total += status.st_size
-            digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    digest, names = hashlib.sha256(), names_of(path)
+    total = update_with_status(digest, path, names)
     return {"files": len(names), "bytes": total, "digest": digest.hexdigest()[:16]}
 
 
@@ -49,11 +44,6 @@ def names_of(path):
         return [""]
     known = folders.find(path).names or folders.find(path, volumes.is_model).names
     return known or sorted(item.name for item in os.scandir(path) if item.is_file() and item.name[0] != ".")
-
-
-def write(path, record):
-    with whole(path) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def refuse_changed(path, record):

@@ -17,7 +17,7 @@ import numpy as np
 from common import backend
 from common.base import pictures
 from common.base.errors import InputError
-from common.base.files import sweep, whole
+from common.base.files import sweep, write_json
 from common.base.paths import move_aside, shown
 from common.base.renamed import renamed
 from common.latents import GRID_COUNT, latents_of
@@ -144,13 +144,12 @@ class Run:
             )
 
     def _store(self):
-        with whole(self.folder / "config.json") as part:
-            lengths = {
-                "epochs": self.epochs,
-                "steps_per_epoch": self.steps_per_epoch,
-                "finished_epochs": self.finished_epochs,
-            }
-            part.write_text(json.dumps({**self.identity, **lengths}, indent=2) + "\n")
+        lengths = {
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "finished_epochs": self.finished_epochs,
+        }
+        write_json(self.folder / "config.json", {**self.identity, **lengths})
 
     def close(self):
         """Unlocks the folder for other processes, and for other runs of this process."""
@@ -271,7 +270,7 @@ class Run:
         epoch = self._load_state(gan)
         self._store()  # only now, so that a failed start leaves no run behind
         if self.data:
-            data_record.write(self.folder / "data.json", self.data)
+            write_json(self.folder / "data.json", self.data)
         pictures.save_png(self.folder / "data.png", pictures.grid(show(batches)))
         if not epoch:
             return 0

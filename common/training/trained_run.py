@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 from common import latents
 from common.averages import kind_of_weights
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import whole, write_json
 from common.base.paths import shown
 from common.latent_space import LatentSpace
 from common.networks import plain
@@ -69,8 +69,7 @@ def store_networks(folder, gan):
             with whole(folder / f"{name}.keras") as part:
                 plain(network).save(part)
         facts = facts_of(gan)
-    with whole(folder / "generator.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "generator.json", facts)
 
 
 def facts_of(gan):

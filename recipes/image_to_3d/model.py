@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from common.base.errors import InputError
-from common.base.files import whole
+from common.base.files import write_json
 from common.base.pictures import scale
 from common.sampling import draw_samples
 from common.training.trained_run import load_generator
@@ -101,5 +101,4 @@ def stored_threshold(folder):
 
 def store_threshold(folder, threshold):
     """Writes the threshold into the folder of a run."""
-    with whole(folder / "threshold.json") as part:
-        part.write_text(json.dumps({"threshold": threshold}) + "\n", encoding="utf-8")
+    write_json(folder / "threshold.json", {"threshold": threshold})
