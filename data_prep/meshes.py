@@ -40,8 +40,7 @@ def package(name):
     Raises:
         InputError: if it is missing and cannot be installed.
     """
-    if any(importlib.util.find_spec(wanted) is None for wanted in PACKAGES):
-        environment.ensure_on_demand(GROUP, "Files of 3D models")
+    environment.ensure_on_demand(GROUP, "Files of 3D models", *PACKAGES)
     return importlib.import_module(name)
 
 

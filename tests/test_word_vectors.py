@@ -1,10 +1,14 @@
 """Word vectors of MiniLM: what they know, and that nothing else than the expected files is opened."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from common import word_vectors
 from common.base.errors import InputError
+from common.launch import environment
 
 pytestmark = pytest.mark.xdist_group("word vectors")  # KerasHub takes seconds to import
 
@@ -38,7 +42,8 @@ def test_another_file_is_not_opened(monkeypatch):
 def test_missing_packages_are_installed(monkeypatch):
     asked = []
     monkeypatch.setattr(word_vectors.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(word_vectors.environment, "ensure_on_demand", lambda *wanted: asked.append(wanted))
+    monkeypatch.setattr(environment, "VENV", Path(sys.prefix))
+    monkeypatch.setattr(environment, "ensure", asked.append)
     with pytest.raises(AttributeError):  # they still cannot be found
         word_vectors.encoder.__wrapped__()
-    assert asked == [("text", "Text encoders")]
+    assert asked == [["text"]]

@@ -6,7 +6,6 @@
 
 import contextlib
 import dataclasses
-import importlib.util
 import ipaddress
 import os
 import signal
@@ -57,8 +56,7 @@ def play_action(name, arguments):
     playground = Playground(name, options.folder(name), options.where(), marks=not options.no_mark)
     address = options.share_on or LOCAL
     usable_port(address, options.port)  # before seconds of loading
-    if importlib.util.find_spec("gradio") is None:
-        environment.ensure_on_demand("play", "Pages in the browser")
+    environment.ensure_on_demand("play", "Pages in the browser", "gradio")
     with leaving_on_signals(), tempfile.TemporaryDirectory(prefix="gan_cookbook_play_") as scratch:
         # No statistics of use, no look for a newer version, no models of a hub: the page needs no network.
         os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_OFFLINE="1", GRADIO_TEMP_DIR=scratch)

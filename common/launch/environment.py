@@ -105,16 +105,20 @@ def ensure(groups):
                 install(group)
 
 
-def ensure_on_demand(group, purpose):
+def ensure_on_demand(group, purpose, *packages):
     """Installs a group that a running program turns out to need, into the environment that it runs in.
 
     Args:
         group: string.
         purpose: string, what needs it, such as "Files of 3D models": the start of the sentence of the error.
+        *packages: strings, which of its packages are needed, by the names that are imported. They are looked for
+            without running any of their code; if none is missing, nothing is done.
 
     Raises:
         InputError: if that is not the environment of the project, and as `ensure`.
     """
+    if all(importlib.util.find_spec(name) for name in packages):
+        return
     if Path(sys.prefix).resolve() != VENV.resolve():
         raise InputError(
             f"{purpose} need packages that are missing in {sys.prefix}, which is not the environment of the project; "
