@@ -33,8 +33,7 @@ from common.scoring.evaluator import (
 )
 from common.scoring.extractors import ExtractorName, OpensExtractor
 from common.training import card
-from common.training.generator_check import refuse_no_images
-from common.training.trained_run import load_generator, load_latents, options_of, read_config, weights_of
+from common.training.trained_run import open_generator, options_of, read_config, weights_of
 from data_prep import images
 
 DESCRIPTION = "Scores the samples of a run, prints the scores and stores them in the run folder."
@@ -81,15 +80,13 @@ def evaluate_action(name, arguments, further=None):
     command = f"./run_recipe.sh {name} evaluate"
     (options,) = parse(command, DESCRIPTION, {"evaluate": EvaluateOptions}, arguments)
     folder = options.folder(name)
-    generator = load_generator(folder / "generator.keras", name)
+    generator, latents = open_generator(name, folder)
     config = read_config(folder / "config.json")
     if options.split == "validation" and not config.get("validation"):
         raise InputError(f"The run in {shown(folder)} held out no images for validation; use --split test.")
-    latents, weights = load_latents(folder, generator), weights_of(folder)
-    refuse_no_images(generator)
     evaluator = evaluator_of(options_of(config, images.ImageOptions), options.extractor, options.split, options.seed)
     sample = functools.partial(draw_samples, generator)
-    scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights)
+    scores = score_generator(evaluator, latents, sample, options.samples, options.seed, weights_of(folder))
     if further:
         scores.values.update(further(folder, generator, evaluator))
     report_scores(scores, folder, f"{name}, {shown(folder)}")

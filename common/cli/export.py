@@ -16,8 +16,7 @@ from common.base.ranges import Count, Seed
 from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
-from common.training.generator_check import refuse_no_images
-from common.training.trained_run import class_names_of, load_generator, load_latents
+from common.training.trained_run import class_names_of, open_generator
 
 AT_ONCE = 1000  # images in memory
 
@@ -38,9 +37,7 @@ def export_action(name, arguments):
     """Writes images of a class-conditional generator as a labelled folder: CLASS/drawn_00000.png."""
     (options,) = parse(f"./run_recipe.sh {name} export", export_action.__doc__, {"export": ExportOptions}, arguments)
     folder = options.folder(name)
-    generator = load_generator(folder / "generator.keras", name)
-    latents = load_latents(folder, generator)
-    refuse_no_images(generator)
+    generator, latents = open_generator(name, folder)
     if not latents.class_count:
         raise InputError(
             "export writes images with their class, but this generator has no classes; use that of cgan, augmentation "

@@ -17,8 +17,7 @@ from common.base.ranges import Count, Range, Seed
 from common.cli.run_choice import RunChoice
 from common.scoring import inversion, probes
 from common.scoring.classification import classify, labelled_rows, linear_classifier
-from common.training.generator_check import refuse_no_images
-from common.training.trained_run import image_options, load_generator, load_latents
+from common.training.trained_run import image_options, load_generator, open_generator
 from data_prep import images
 
 RANDOM = ("random, probe", "random, trained")
@@ -92,9 +91,7 @@ def load_network(folder, kind, name, seed):
     if not (folder / "config.json").exists():
         raise InputError(f"There is no run in {shown(folder)} yet; train first: ./run_recipe.sh {name}")
     if kind == "generator":
-        generator = load_generator(folder / "generator.keras", name)
-        latents = load_latents(folder, generator)
-        refuse_no_images(generator)
+        generator, latents = open_generator(name, folder)
         return inversion.hidden_of(generator, inversion.encoder_of(generator, latents, seed))
     if kind == "auto":
         stored = [each for each in ("discriminator", "encoder") if (folder / f"{each}.keras").exists()]

@@ -16,8 +16,7 @@ from common.base.ranges import Count, Seed
 from common.cli.mark_choice import MarkChoice
 from common.cli.run_choice import RunChoice
 from common.sampling import draw_samples
-from common.training.generator_check import refuse_no_images
-from common.training.trained_run import class_names_of, load_generator, load_latents
+from common.training.trained_run import class_names_of, open_generator
 from data_prep.decode import SUFFIXES
 from data_prep.images import class_number
 
@@ -40,14 +39,12 @@ def sample_action(name, arguments):
     """Generates images with the generator of a run."""
     (options,) = parse(f"./run_recipe.sh {name} sample", sample_action.__doc__, {"sample": SampleOptions}, arguments)
     folder = options.folder(name)
-    generator = load_generator(folder / "generator.keras", name)
+    generator, latents = open_generator(name, folder)
     out = options.out or folder / f"sample_{options.count}_seed_{options.seed}.png"
     is_grid = is_picture(out)
     files = [out] if is_grid else [out / f"{index:05d}.png" for index in range(options.count)]
     if options.out and not options.overwrite:
         refuse_existing(files)
-    latents = load_latents(folder, generator)
-    refuse_no_images(generator)
     labels = wanted_labels(latents, options, folder)
     images = draw_samples(generator, latents.fixed(options.count, options.seed, labels))
     mark = options.mark(name, generator)

@@ -113,20 +113,25 @@ def load_latents(folder, generator):
     return found
 
 
-def open_space(name, folder):
-    """Returns the `LatentSpace` of a trained run whose generator makes images.
+def open_generator(name, folder):
+    """Returns the generator of a trained run, which makes images of latents, and its `Latents`.
 
     Args:
         name: string, the recipe.
         folder: path.
 
     Raises:
-        InputError: if there is no trained run, or its generator is not fed a latent vector, or makes no images.
+        InputError: if there is no trained run, or its generator is not fed latents, or makes no images.
     """
     generator = load_generator(folder / "generator.keras", name)
     found = load_latents(folder, generator)
     refuse_no_images(generator)
-    return LatentSpace(generator, found)
+    return generator, found
+
+
+def open_space(name, folder):
+    """Returns the `LatentSpace` of a trained run; see `open_generator`."""
+    return LatentSpace(*open_generator(name, folder))
 
 
 def weights_of(folder):
