@@ -32,10 +32,9 @@ class LittleDataOptions:
 
     def check_given(self, given):
         if self.diff_augment and self.ada:
-            raise InputError(
-                "--diff-augment and --ada both augment what the discriminator sees; choose one of them, such as --ada "
-                "with --no-diff-augment."
-            )
+            by_default = type(self)().diff_augment
+            advice = "use --ada with --no-diff-augment" if by_default else "leave one of them out"
+            raise InputError(f"--diff-augment and --ada both augment what the discriminator sees; {advice}.")
 
     def augmentation(self):
         """Returns the `augmentation` of a `GAN` that the options ask for, or None."""

@@ -8,9 +8,17 @@ import keras
 from keras import ops
 
 from common import averages, backend
-from common.latents import latents_for, latents_of
+from common.latents import Latents, latents_for, latents_of
 from common.losses import Loss, over_heads
-from common.players import Optimizers, refuse_float16, refuse_mismatch
+from common.penalties import Penalty
+from common.players import (
+    Optimizers,
+    refuse_float16,
+    refuse_mismatch,
+    refuse_other_parts,
+    refuse_others,
+    refuse_raw_images,
+)
 from common.sampling import draw_samples
 from common.saving import SavableModel
 from common.terms import (
@@ -70,6 +78,12 @@ class GAN(SavableModel):
         augmentation=None,
         **kwargs,
     ):
+        further = networks or {}
+        refuse_others(
+            "a network", keras.layers.Layer, {"generator": generator, "discriminator": discriminator, **further}
+        )
+        refuse_others("a Latents", Latents, {"latents": latents})
+        refuse_others("an Augmentation", keras.layers.Layer, {"augmentation": augmentation})
         super().__init__(**kwargs)
         self.options = options or {}
         self.generator = generator
@@ -77,8 +91,8 @@ class GAN(SavableModel):
         judges = {} if discriminator is None else {"discriminator": discriminator}
         if discriminator is None:  # not as an attribute of Keras, which would track it
             vars(self)["players"] = {key: names for key, names in self.players.items() if "discriminator" not in names}
-        self.networks = {"generator": generator, **judges, **(networks or {})}
-        for name, network in (networks or {}).items():
+        self.networks = {"generator": generator, **judges, **further}
+        for name, network in further.items():
             # Keras saves attributes in alphabetical order, and those it meets first in `layers` under their classes.
             setattr(self, f"further_{name}", network)
         self.latents = latents or latents_for(generator)
@@ -140,6 +154,10 @@ class GAN(SavableModel):
             raise ValueError(f"Expected a Loss of common.losses, such as NonSaturating(), but got {loss!r}.")
         if self.augmentation is not None:
             self.augmentation.refuse_unsuited(loss)
+        for each in keras.tree.flatten(penalty):
+            refuse_others("a Penalty of common.penalties, such as R1(1.0),", Penalty, {"penalty": each})
+        if kwargs.get("metrics") or kwargs.get("weighted_metrics"):
+            raise ValueError("A GAN logs the terms of its losses and takes no metrics; leave them out.")
         given = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
         given |= {player: kwargs.pop(f"{player}_optimizer", None) for player in self.players if player not in given}
         refuse_mismatch(self, given)
@@ -166,6 +184,13 @@ class GAN(SavableModel):
         steps = backend.steps_per_execution(steps_per_execution)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, steps_per_execution=steps, **kwargs)
 
+    def evaluate(self, *args, **kwargs):
+        """Is refused, as `validation_data` of `fit` is: no loss of a GAN says how good its samples are."""
+        raise ValueError(
+            "A GAN has no loss that says how good its samples are; score them with common.scoring.evaluator, "
+            "or in a run with --evaluate-every."
+        )
+
     # The training step ------------------------------------------------------------------------------------------
 
     def real(self, batch):
@@ -180,6 +205,7 @@ class GAN(SavableModel):
         """Returns all outputs of the discriminator for samples, augmented; in float32 whatever it computes in."""
         if self.augmentation is not None:
             samples = self.augmentation(samples, seed=self.seed_generator)
+        refuse_other_parts(self.networks[network], samples)
         outputs = self.networks[network](samples, training=True)
         self.added = [*self.added, *((network, loss) for loss in added_losses(self.networks[network]))]
         return keras.tree.map_structure(lambda x: ops.cast(x, "float32"), outputs)
@@ -220,6 +246,7 @@ class GAN(SavableModel):
 
     def update(self, batch):
         """Takes one training step, the discriminator first, and returns the logs."""
+        refuse_raw_images(batch)
         parts = split(batch, max(self.discriminator_steps, self.generator_steps))
         for index in range(self.discriminator_steps):
             forward = self.forward_pass(parts[index])
@@ -327,6 +354,8 @@ class ConditionalGAN(GAN):
     """
 
     def fake(self, batch):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise ValueError("A ConditionalGAN is trained on batches of images and their labels, but got only images.")
         _, labels = batch
         return self.generator(self.draw(count_of(batch), labels), training=True), labels
 

@@ -25,7 +25,14 @@ class Network(keras.Model):
     """
 
     def __init__(self, inputs, name=None, **options):
+        if not all(isinstance(each, keras.KerasTensor) for each in keras.tree.flatten(inputs)):
+            raise ValueError(
+                f"{type(self).__name__} begins with a whole number or a shape of them, such as (28, 28, 1), or with a "
+                f"keras.Input, but got {inputs!r}."
+            )
         outputs = self.network(inputs, **options)  # first, since it may build another `Network`
+        if outputs is None:
+            raise ValueError(f"{type(self).__name__}.network returns nothing; let it return the outputs of its layers.")
         super().__init__(inputs, outputs, name=name)
 
     def network(self, inputs, **options):
@@ -96,7 +103,7 @@ class Discriminator(Network):
     """
 
     def __init__(self, sample_shape, name="discriminator", **options):
-        is_shape = isinstance(sample_shape, tuple) and all(isinstance(size, int) for size in sample_shape)
+        is_shape = isinstance(sample_shape, tuple | list) and all(isinstance(size, int) for size in sample_shape)
         inputs = keras.Input(sample_shape, name="samples") if is_shape else sample_shape
         super().__init__(inputs, name=name, **options)
 

@@ -40,6 +40,39 @@ def refuse_mismatch(gan, optimizers):
         )
 
 
+def refuse_others(what, expected, given):
+    """Raises a `ValueError` for something that is no instance of a class, such as the class itself.
+
+    Args:
+        what: string, such as "a Latents".
+        expected: class.
+        given: dictionary from the names of arguments to their values, which may be None.
+    """
+    for name, value in given.items():
+        if value is not None and not isinstance(value, expected):
+            raise ValueError(f"Expected {what} as {name}, but got {value!r}.")
+
+
+def refuse_other_parts(network, samples):
+    """Raises a `ValueError` if samples have another number of parts than a network has inputs."""
+    count, inputs = len(keras.tree.flatten(samples)), getattr(network, "inputs", None)
+    if inputs and len(inputs) != count:
+        raise ValueError(
+            f"{network.name} has {len(inputs)} input(s), but is given samples of {count} part(s); where a batch is "
+            "(images, labels), take ConditionalGAN, or override `real` and `fake`."
+        )
+
+
+def refuse_raw_images(batch):
+    """Raises a `ValueError` for images in 0 … 255."""
+    for array in keras.tree.flatten(batch):
+        if len(array.shape) > 2 and keras.backend.standardize_dtype(array.dtype) == "uint8":
+            raise ValueError(
+                "A batch has images in uint8, 0 to 255, but the networks expect [-1, 1]: pass them as "
+                "data_prep.batches.Batches, or scale them with common.base.pictures.scale."
+            )
+
+
 def refuse_float16(model):
     for layer in model._flatten_layers():
         if layer.compute_dtype == "float16":

@@ -13,6 +13,10 @@ def prefix_of(player):
 def named(loss):
     """Returns a loss as a dictionary of its terms, scalars in float32; a scalar is the term `adversarial`."""
     terms = loss if isinstance(loss, dict) else {"adversarial": loss}
+    for name, term in terms.items():
+        if term is None or getattr(term, "shape", ()) != ():
+            found = "nothing" if term is None else f"a tensor of shape {tuple(term.shape)}"
+            raise ValueError(f"The term {name!r} of a loss is {found}, but a scalar is expected: return its ops.mean.")
     if "loss" in terms:
         raise ValueError("A term cannot have the name 'loss', which in the logs is that of the sum; give it another.")
     return {name: ops.cast(term, "float32") for name, term in terms.items()}

@@ -122,7 +122,7 @@ def of_folder(root):
 
 def split_of(folder):
     """Returns the split that a folder name stands for, such as "test" for "val" and "testA", or ""."""
-    return next((split for split, names in SPLITS.items() if re.fullmatch(f"({'|'.join(names)})[AB]?", folder)), "")
+    return next((split for split, names in SPLITS.items() if re.fullmatch(f"(?i:{'|'.join(names)})[AB]?", folder)), "")
 
 
 # Measuring --------------------------------------------------------------------------------------------------------

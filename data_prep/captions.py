@@ -146,7 +146,7 @@ def refuse_unknown(texts, root, path):
     listing = folders.find(root)
     there = {*listing.names, *(PurePosixPath(name).name for name in listing.names)}
     for names in folders.SPLITS.values():
-        there |= {name.partition("/")[2] for name in listing.names if name.partition("/")[0] in names}
+        there |= {name.partition("/")[2] for name in listing.names if name.partition("/")[0].lower() in names}
     unknown = [name for name in texts if name not in there]
     if unknown:
         raise InputError(

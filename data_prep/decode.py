@@ -22,6 +22,8 @@ FORMATS = {
     "GIF": (".gif",),
 }
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+# Photographs in formats that are not read: they are skipped, and said, where other files are no images.
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
 PIXEL_LIMIT = 89_478_485  # Pillow's own: a quarter of a gigabyte in RGB
 STRIP = 4_000_000  # pixels that are converted at a time, since a step takes many times the memory of the image
 LARGE = 16_000_000  # pixels of an image that is decoded while no other large one is, whatever the number of threads

@@ -13,8 +13,8 @@ from rich.progress import track
 from common.base.errors import InputError
 from data_prep import decode
 from data_prep.archives import MAX_DEPTH
-from data_prep.decode import FORMATS, SUFFIXES, UnusableError
-from data_prep.skipped import Skipped, refuse_many, summary, tell_skipped
+from data_prep.decode import FORMATS, SUFFIXES, UNREAD, UnusableError
+from data_prep.skipped import Skipped, missing_of, refuse_many, summary, tell_skipped
 
 MEMORY = 512e6  # maximum bytes of decoded images in memory; a larger folder is decoded batch by batch
 SPLITS = {"train": ("train",), "test": ("test", "val", "valid", "validation")}  # names of subfolders
@@ -29,11 +29,13 @@ class Listing(NamedTuple):
         root: path of the folder.
         names: list of strings, paths of the files relative to `root`, sorted folder by folder.
         skipped: list of `Skipped`.
+        count: integer, usable files of the whole folder, of which `names` may be a part; None if it is the whole.
     """
 
     root: Path
     names: list
     skipped: list
+    count: int | None = None
 
 
 # Finding --------------------------------------------------------------------------------------------------------
@@ -70,6 +72,9 @@ def find(root, wanted=None):
                     skipped.append(Skipped(name, "skipped", "is a broken link or not a regular file"))
                 elif wanted(entry.path):
                     names.append(name)
+                elif wanted is is_image and Path(name).suffix.lower() in UNREAD:
+                    kind = Path(name).suffix[1:].upper()
+                    skipped.append(Skipped(name, "skipped", f"is a {kind} file, convert it to JPEG or PNG"))
             except OSError as error:
                 skipped.append(Skipped(name, "skipped", f"cannot be read: {error.strerror}"))
         return None
@@ -88,17 +93,28 @@ def is_image(path):
     return begins or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
+def has_splits(root):
+    """Returns whether a folder has a subfolder with training images."""
+    return subfolder(root, SPLITS["train"]) is not None
+
+
+def subfolder(root, names):
+    """Returns the first subfolder with one of these names, in upper or lower case; None if there is none."""
+    there = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
+    return next((there[name] for name in names if name in there), None)
+
+
 def split_folder(root, split):
     """Returns the subfolder of a split ("train" or "test"), or the folder itself if it has no splits.
 
     Raises:
         InputError: if the folder has a training part, but not the requested one.
     """
-    if not any((root / name).is_dir() for name in SPLITS["train"]):
+    if not has_splits(root):
         return root
-    for name in SPLITS[split]:
-        if (root / name).is_dir():
-            return root / name
+    found = subfolder(root, SPLITS[split])
+    if found:
+        return found
     raise InputError(f"{root} has a folder train, but none of {', '.join(SPLITS[split])}.")
 
 
@@ -138,7 +154,8 @@ def read_headers(listing):
 
 def chosen(listing, headers, rows):
     """Returns the `Listing` and the headers of the selected rows."""
-    return listing._replace(names=[listing.names[row] for row in rows]), [headers[row] for row in rows]
+    names, count = [listing.names[row] for row in rows], listing.count or len(listing.names)
+    return listing._replace(names=names, count=count), [headers[row] for row in rows]
 
 
 def described(root, allow_skipped):
@@ -211,6 +228,7 @@ class Pictures:
         self.root = listing.root
         self.names = np.array([os.fsencode(name) for name in listing.names])  # a third of the memory of strings
         self.skipped = list(listing.skipped)
+        self._found = (listing.count or len(listing.names)) + missing_of(listing.skipped)  # of the whole folder
         self.size, self.fit, self.channels = tuple(size), fit, channels
         self.allow_skipped = allow_skipped
         self.decoded = None
@@ -227,8 +245,8 @@ class Pictures:
 
     @property
     def usable_count(self):
-        """Number of images that are not known to be damaged."""
-        return len(self) - len(self._unusable)
+        """Number of images of the whole folder that are not known to be damaged."""
+        return self._found - missing_of(self.skipped)
 
     def name(self, index):
         """Returns the path of an image, relative to the folder."""

@@ -171,10 +171,11 @@ def advice(data, records, exact, near):
     size = next((size for size in (128, 64, 32) if np.median(shorter) >= size), 28)
     small = int((shorter < size).sum())
     path = shlex.quote(str(data.root))
-    command = f"./run_recipe.sh dcgan --data {path} --size {size}"
+    recipe = "projected_gan" if size > 28 and (records["channels"] == 3).any() else "dcgan"
+    command = f"./run_recipe.sh {recipe} --data {path} --size {size} --run-folder runs/mine"
     lines = [f"{command}   ({small} images are smaller and will be enlarged)" if small else command]
     if len(exact) or len(near):
-        lines.append(f"python -m data_prep clean {path} --out CLEAN --drop duplicates")
+        lines.append(f".venv/bin/python -m data_prep clean {path} --out CLEAN --drop duplicates")
     return Section("What to do", lines)
 
 

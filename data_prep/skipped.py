@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import shlex
 from typing import NamedTuple
 
 from common.base.errors import InputError, printable
@@ -39,8 +40,8 @@ def refuse_many(root, skipped, count, allowed=False, what="images", suffixes=SUF
     if missing > SKIPPED_SHARE * (missing + count) and not allowed:
         raise InputError(
             f"{missing} of {missing + count} {what} in {root} cannot be used ({summary(skipped)}), more than "
-            f"{SKIPPED_SHARE:.0%}. List them with: python -m data_prep report {root}; repair them, or continue without "
-            "them: --allow-skipped."
+            f"{SKIPPED_SHARE:.0%}. List them with: .venv/bin/python -m data_prep report {shlex.quote(str(root))}; "
+            "repair them, or continue without them: --allow-skipped."
         )
 
 

@@ -140,7 +140,7 @@ class ImageFolder:
 
     def __init__(self, root):
         self.root = root
-        self.splits = BOTH if any((root / name).is_dir() for name in folders.SPLITS["train"]) else WHOLE
+        self.splits = BOTH if folders.has_splits(root) else WHOLE
 
     def class_names(self):
         root = folders.split_folder(self.root, "train")

@@ -135,7 +135,7 @@ def test_report_in_the_terminal_and_as_one_page(folder, tmp_path):
         "1 image is byte for byte the same as another one, in 1 group",
         "train/cats/003.png, train/cats/copy.png",
         "noisy: train/cats/noise.png",
-        "./run_recipe.sh dcgan --data",
+        "./run_recipe.sh projected_gan --data",
     ):
         assert line in answer.stdout, line
     page = (tmp_path / "report.html").read_text("utf-8")

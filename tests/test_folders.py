@@ -124,6 +124,36 @@ def test_bad_files_are_skipped_counted_and_listed(tmp_path, memory, capsys):
     assert "10 of 260 images skipped (" in out
 
 
+@pytest.mark.parametrize("memory", [folders.MEMORY, 0])
+def test_the_share_that_is_skipped_is_that_of_the_whole_folder(tmp_path, memory):
+    for name in "ab":
+        write_many(tmp_path / name, 25)
+    for name in ("empty.png", "broken.png"):
+        (tmp_path / "a" / name).write_bytes(b"" if name == "empty.png" else encoded(picture(), "PNG")[:-60])
+    found = images.load_folder(tmp_path, ImageOptions(data=tmp_path, size="16", classes=("b",)), memory)
+    assert (len(found.images), found.class_names) == (25, ("b",))
+
+
+def test_photographs_in_formats_that_are_not_read_are_said(tmp_path, capsys):
+    write_many(tmp_path, 25)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"a photograph")
+    assert len(load(tmp_path).images) == 25
+    assert "1 of 26 images skipped (1 × is a HEIC file, convert it to JPEG or PNG" in capsys.readouterr().out
+    (tmp_path / "IMG_2.heic").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"2 of 27 images .* cannot be used"):
+        load(tmp_path)
+
+
+def test_the_folders_of_the_splits_in_upper_case(tmp_path):
+    for name in ("Train/cat", "Train/dog", "Test/cat"):
+        write_many(tmp_path / name, 2)
+    options = ImageOptions(data=tmp_path)
+    assert images.has_splits(options)
+    assert images.load(options).labels.tolist() == [0, 0, 1, 1]
+    assert images.load(options, "test").labels.tolist() == [0, 0]
+
+
 def test_more_than_five_percent_skipped_is_an_error(tmp_path):
     write_many(tmp_path, 57)
     for name in ("a", "b", "c"):

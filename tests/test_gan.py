@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from common.gan import GAN, count_of
+from common.diff_augment import DiffAugment
+from common.gan import GAN, ConditionalGAN, count_of
 from common.losses import Hinge, NonSaturating, RelativisticPairing, Wasserstein
+from common.networks import Generator
 from common.penalties import R1, R2, GradientPenalty
 from common.training import checkpoint
-from tests.conftest import SmallDiscriminator, SmallGenerator, equal, update_only, values
+from tests.conftest import SmallDiscriminator, SmallGenerator, eager, equal, update_only, values
 
 LATENTS = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
 
@@ -275,6 +277,90 @@ def test_one_optimizer_for_both_is_refused():
 def test_a_loss_of_keras_is_refused(small_gan):
     with pytest.raises(ValueError, match=r"Expected a Loss .*binary_crossentropy"):
         small_gan("binary_crossentropy")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"generator": SmallGenerator}, "Expected a network as generator, but got <class"),
+        ({"discriminator": (2,)}, "Expected a network as discriminator"),
+        ({"networks": {"encoder": 3}}, "Expected a network as encoder, but got 3"),
+        ({"latents": 4}, "Expected a Latents as latents, but got 4"),
+        ({"augmentation": DiffAugment}, "Expected an Augmentation as augmentation"),
+    ],
+)
+def test_parts_of_other_kinds_are_refused(arguments, words):
+    parts = {"generator": SmallGenerator(4), "discriminator": SmallDiscriminator((2,)), **arguments}
+    with pytest.raises(ValueError, match=words):
+        GAN(**parts)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"penalty": GradientPenalty}, r"Expected a Penalty .* as penalty, but got <class"),
+        ({"penalty": [R1(1.0), "gp"]}, r"Expected a Penalty .* but got 'gp'"),
+        ({"metrics": ["accuracy"]}, "takes no metrics"),
+    ],
+)
+def test_compile_refuses_what_no_gan_has(options, words):
+    gan = GAN(SmallGenerator(4), SmallDiscriminator((2,)))
+    with pytest.raises(ValueError, match=words):
+        gan.compile(NonSaturating(), keras.optimizers.Adam(), keras.optimizers.Adam(), **options)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (lambda: SmallDiscriminator(8), r"begins with a whole number or a shape .* but got 8"),
+        (lambda: SmallGenerator(4.0), "but got 4.0"),
+        (lambda: Nothing(4), "Nothing.network returns nothing"),
+    ],
+)
+def test_networks_of_nothing_are_refused(network, words):
+    with pytest.raises(ValueError, match=words):
+        network()
+
+
+def test_a_shape_may_be_a_list():
+    assert SmallDiscriminator([2]).input_shape == (None, 2)
+
+
+class Nothing(Generator):
+    def network(self, latents):
+        layers.Dense(1)(latents)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (lambda real, fake: fake, r"The term 'adversarial' of a loss is a tensor of shape \(64, 2\).* its ops.mean"),
+        (lambda real, fake: {"x": None}, "The term 'x' of a loss is nothing"),
+    ],
+)
+def test_a_term_that_is_no_scalar_is_refused(small_gan, points, loss, words):
+    gan = eager(small_gan())
+    gan.generator_loss = loss
+    with pytest.raises(ValueError, match=words):
+        gan.train_on_batch(points)
+
+
+@pytest.mark.once
+def test_batches_of_other_kinds_are_refused(small_gan, points):
+    gan = eager(small_gan())
+    with pytest.raises(ValueError, match=r"1 input\(s\), but is given samples of 2 part\(s\); .* take ConditionalGAN"):
+        gan.train_on_batch(points, np.zeros(len(points)))
+    with pytest.raises(ValueError, match=r"images in uint8, 0 to 255, but the networks expect \[-1, 1\]"):
+        gan.train_on_batch(np.zeros((4, 8, 8, 1), "uint8"))
+    conditional = ConditionalGAN(SmallGenerator(4), SmallDiscriminator((2,)))
+    with pytest.raises(ValueError, match="images and their labels, but got only images"):
+        conditional.fake(points)
+    with pytest.raises(ValueError, match="no loss that says how good its samples are"):
+        gan.fit(points, validation_data=points, verbose=0)
 
 
 class PairDiscriminator(SmallDiscriminator):

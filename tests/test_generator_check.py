@@ -28,7 +28,37 @@ def runs(tmp_path_factory):
         store_networks(runs / name, build(name))
         (runs / name / "config.json").write_text(json.dumps(as_json(tiny.module.Config(**tiny.config))))
     write(runs / "image.png", picture(16, 16))
+    shutil.copytree(runs / "cgan", runs / "stranger")
+    config = json.loads((runs / "stranger" / "config.json").read_text())
+    (runs / "stranger" / "config.json").write_text(json.dumps({"recipe": "cgan", **config}))
     return runs
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "semi_supervised evaluate",
+        "augmentation evaluate",
+        "vae evaluate",
+        "vae_gan apply --input image.png --out out",
+        "pix2pix evaluate",
+        "style_transfer evaluate",
+        "simgan export --out out",
+        "makeup evaluate",
+        "text_to_image evaluate",
+        "text_to_image sample --text dress",
+        "text_to_image walk --text dress shirt",
+        "image_to_3d evaluate",
+        "image_to_3d sample",
+        "image_to_3d apply --input image.png --out out",
+    ],
+)
+def test_what_only_a_recipe_can_do_is_refused_for_runs_of_others(runs, command):
+    name, *action = command.split()
+    answer = call_recipe(name, *action, "--run-folder", runs / "stranger", cwd=runs)
+    assert is_one_sentence(
+        answer, "stranger is of the recipe cgan; use ./run_recipe.sh cgan, or name another --run-folder"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from common.base.errors import InputError
 from common.base.ranges import check_ranges
+from common.cli.main import longer
 from common.training import callbacks
 from common.training.length import Length
 from common.training.run import Run
@@ -114,6 +116,15 @@ def test_unpaired_parts_of_several_passes():
 
 
 @pytest.mark.once
+def test_the_suggested_length_is_twice_what_was_trained():
+    def suggested(length, epochs):
+        return longer(SimpleNamespace(length=length, epochs=epochs, steps_per_epoch=100))
+
+    assert suggested(Length(steps=300), 3) == ("--steps", 600)
+    assert suggested(Length(steps=5), 1) == ("--steps", 200)  # an epoch is longer than that
+    assert suggested(Length(epochs=4), 4) == ("--epochs", 8)
+
+
 def test_one_of_steps_and_epochs():
     answer = call_recipe("dcgan", "--steps", 10, "--epochs", 2)
     assert answer.returncode == 2

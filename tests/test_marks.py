@@ -94,6 +94,16 @@ def test_actions_mark_what_they_write(runs, tmp_path, command):
         assert not none
 
 
+def test_the_mark_names_the_recipe_of_the_run(runs, tmp_path):
+    folder = shutil.copytree(runs / "wgan", tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "recipe": "wgan"}))
+    answer = call_recipe("dcgan", "sample", "--count", 1, "--run-folder", folder, "--out", tmp_path / "out")
+    assert answer.returncode == 0, answer.stderr
+    ((_, texts),) = read(tmp_path / "out").values()
+    assert json.loads(texts["Comment"])["recipe"] == "wgan"
+
+
 def test_a_mark_can_be_read_by_programs(tmp_path):
     image = np.arange(48, dtype="uint8").reshape(4, 4, 3)
     pictures.save_png(tmp_path / "marked.png", image, Mark("dcgan", 0, "epoch 2"))

@@ -204,7 +204,7 @@ def test_an_error_is_a_sentence_on_every_backend(tmp_path):
         (["--run-folder="], "--run-folder has an empty value"),
         (["sample", "--out", ""], "--out has an empty value"),
         (["--epoch", "3"], "--epoch, 3; did you mean --epochs?"),
-        (["--epochs", "many"], "Error parsing --epochs"),
+        (["--epochs", "many"], "--epochs expects a whole number, but is 'many'"),
         (["--dataset", "cifar"], "invalid choice 'cifar'"),
         (["smaple"], "There is no action 'smaple' of dcgan; there are sample"),
     ],

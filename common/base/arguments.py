@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import re
 
 import tyro
 
@@ -105,7 +106,21 @@ def one_sentence(message, help_command):
         for rule, group in itertools.groupby(zip(lines, is_rule, strict=True), key=lambda pair: pair[1])
         if not rule
     ]
-    problem = " ".join(blocks[0 if lines[0].startswith("╭") else 1]).rstrip(".")
+    problem = in_words(" ".join(blocks[0 if lines[0].startswith("╭") else 1]).rstrip("."))
     suggestion = next((line.split()[0] for line in lines if line.startswith("--") and line[2:3].isalpha()), None)
     hint = f"did you mean {suggestion}? " if suggestion and "meant" in message else ""
     return f"{problem}; {hint}all options: {help_command}"
+
+
+def in_words(problem):
+    """Returns what tyro says about a value that is of another type, without the names of Python.
+
+    >>> in_words("Error parsing --steps: invalid literal for int() with base 10: 'abc'")
+    "--steps expects a whole number, but is 'abc'"
+    """
+    of_value = re.match(r"Error parsing (--[\w-]+): .*?(int\(\)|float).*('.*')", problem)
+    if of_value:
+        kind = "a number" if of_value[2] == "float" else "a whole number"
+        return f"{of_value[1]} expects {kind}, but is {of_value[3]}"
+    of_several = re.match(r"Error parsing (--[\w-]+): Could not parse arguments \[(.*?)\]", problem)
+    return f"{of_several[1]} expects values of other types than {of_several[2]}" if of_several else problem

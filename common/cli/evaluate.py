@@ -33,7 +33,7 @@ from common.scoring.evaluator import (
 )
 from common.scoring.extractors import ExtractorName, OpensExtractor
 from common.training import card
-from common.training.trained_run import open_generator, options_of, read_config, weights_of
+from common.training.trained_run import open_generator, options_of, read_config, refuse_other_recipe, weights_of
 from data_prep import images
 
 DESCRIPTION = "Scores the samples of a run, prints the scores and stores them in the run folder."
@@ -80,6 +80,8 @@ def evaluate_action(name, arguments, further=None):
     command = f"./run_recipe.sh {name} evaluate"
     (options,) = parse(command, DESCRIPTION, {"evaluate": EvaluateOptions}, arguments)
     folder = options.folder(name)
+    if further:
+        refuse_other_recipe(folder, name)
     generator, latents = open_generator(name, folder)
     config = read_config(folder / "config.json")
     if options.split == "validation" and not config.get("validation"):

@@ -143,7 +143,8 @@ def train_run(name, train, config_class, arguments, actions, evaluator):
         ) as run:
             run.patience = options.patience
             if run.is_finished:
-                done = f"{shown(folder)} is finished: {run.finished_epochs} epochs."
+                count = run.finished_epochs
+                done = f"{shown(folder)} is finished: {count} epoch{'s' if count > 1 else ''}."
                 print(f"{done} Train longer with {longer(run)[0]}, or start over with --restart.")
                 return
             run.device_count = count
@@ -168,7 +169,7 @@ def holding_out(config):
 
 def report(name, run, folder, actions):
     """Prints what was written, and what to do next."""
-    where = f" --run-folder {printable(folder)}" if folder else ""
+    where = f" --run-folder {printable(shlex.quote(str(folder)))}" if folder else ""
     print(f"\nMade in {shown(run.folder)}: generator.keras, samples/, training.gif, losses.png, log.csv, README.md")
     if "sample" in actions:
         print(f"Draw more:  ./run_recipe.sh {name} sample --count 64 --seed 3 --out grid.png{where}")
@@ -183,7 +184,9 @@ def report(name, run, folder, actions):
 
 def longer(run):
     """Returns the option, and its value, by which a run trains for twice as long."""
-    return ("--epochs", 2 * run.epochs) if run.length.epochs else ("--steps", 2 * run.length.steps)
+    if run.length.epochs:
+        return "--epochs", 2 * run.epochs
+    return "--steps", 2 * max(run.length.steps, run.epochs * run.steps_per_epoch)  # an epoch may be longer than --steps
 
 
 def train_on(option, length):

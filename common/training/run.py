@@ -127,11 +127,16 @@ class Run:
             self._refuse_other_config(stored)
 
     def _refuse_other_config(self, stored):
+        if stored.get("recipe", self.name) != self.name:
+            raise InputError(
+                f"{self.folder} contains a run of the recipe {stored['recipe']}; start over with --restart (moves the "
+                "old run aside), or choose another --run-folder."
+            )
         before = {**as_json(type(self.config)()), **stored}  # options added since then had their defaults
         differing = [
             f"{key} was {before.get(key)!r} and is {self.identity.get(key)!r}"
             for key in {**before, **self.identity}
-            if key not in ("steps", "epochs") and before.get(key) != self.identity.get(key)
+            if key not in ("steps", "epochs", "allow_skipped") and before.get(key) != self.identity.get(key)
         ]
         if differing:
             held_out = ""
@@ -293,7 +298,8 @@ class Run:
 
     def _tell_of_length(self, batches):
         steps = self.steps_per_epoch
-        passes = f"{steps / batches.steps_per_pass:.2g}"
+        passes = steps / batches.steps_per_pass
+        passes = f"{passes:.0f}" if passes >= 10 else f"{passes:.2g}"
         print(
             f"{self.epochs * steps:,} training steps: {self.epochs} epoch{'s' if self.epochs > 1 else ''} of {steps}, "
             f"about {passes} pass{'' if passes == '1' else 'es'} each."

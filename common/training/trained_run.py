@@ -33,10 +33,27 @@ def open_run(name, folder, options_class):
         options_class: the dataclass of the data options in the recipe's `Config`.
 
     Raises:
-        InputError: if there is no trained run, or one of its files is damaged.
+        InputError: if there is no trained run, or one of another recipe, or one of its files is damaged.
     """
+    refuse_other_recipe(folder, name)
     generator = load_generator(folder / "generator.keras", name)
     return folder, generator, options_of(read_config(folder / "config.json"), options_class)
+
+
+def recipe_of(folder, name):
+    """Returns the name of the recipe whose run is in a folder: what its configuration says, or else `name`."""
+    path = folder / "config.json"
+    return read_config(path).get("recipe", name) if path.exists() else name
+
+
+def refuse_other_recipe(folder, name):
+    """Raises an `InputError` if the run in a folder is of another recipe, which has other networks and options."""
+    recipe = recipe_of(folder, name)
+    if recipe != name:
+        raise InputError(
+            f"The run in {shown(folder)} is of the recipe {recipe}; use ./run_recipe.sh {recipe}, or name another "
+            "--run-folder."
+        )
 
 
 def load_generator(path, name):

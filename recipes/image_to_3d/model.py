@@ -8,7 +8,7 @@ from common.base.errors import InputError
 from common.base.files import write_json
 from common.base.pictures import scale
 from common.sampling import draw_samples
-from common.training.trained_run import load_generator
+from common.training.trained_run import load_generator, refuse_other_recipe
 
 BATCH = 100  # images at a time
 THRESHOLDS = np.arange(0.1, 0.91, 0.05)
@@ -80,8 +80,9 @@ def open_model(folder, name):
     """Returns the `Model` in the folder of a run.
 
     Raises:
-        InputError: if there is no trained run, or one of its files is damaged.
+        InputError: if there is no trained run, or one of another recipe, or one of its files is damaged.
     """
+    refuse_other_recipe(folder, name)
     generator = load_generator(folder / "generator.keras", name)
     path = folder / "encoder.keras"
     return Model(generator, load_generator(path, name) if path.exists() else None, stored_threshold(folder))

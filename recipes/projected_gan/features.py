@@ -1,4 +1,4 @@
-"""What the discriminator sees of an image: features of a frozen network of photographs, mixed at random."""
+"""What the discriminator sees of an image: features of a frozen network pretrained on photographs, mixed at random."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""Image generation judged on features that a network of photographs has.
+"""Image generation judged on the features of a network pretrained on photographs.
 
     ./run_recipe.sh projected_gan
 

@@ -19,7 +19,7 @@ from common.cli.run_choice import PictureChoice
 from common.cli.sample import is_picture
 from common.latent_space import lerp, path
 from common.sampling import draw_samples
-from common.training.trained_run import load_generator, load_latents
+from common.training.trained_run import load_generator, load_latents, refuse_other_recipe
 from data_prep.captions import lines_of
 
 from . import measure
@@ -93,6 +93,7 @@ def opened(name, action, description, options_class, arguments):
     """Returns the options of an action, the folder of the run, its generator and its `PhraseLatents`."""
     (options,) = parse(f"./run_recipe.sh {name} {action}", description, {action: options_class}, arguments)
     folder = options.folder(name)
+    refuse_other_recipe(folder, name)
     generator = load_generator(folder / "generator.keras", name)
     return options, folder, generator, load_latents(folder, generator)
 

@@ -15,7 +15,7 @@ from common.cli.evaluate import evaluate_action
 from common.sampling import draw_samples
 from common.scoring.reconstructions import Reconstructions, encode
 from common.training.generator_check import refuse_no_images
-from common.training.trained_run import image_options, load_generator
+from common.training.trained_run import image_options, load_generator, refuse_other_recipe
 from data_prep import decode, images
 
 MOST = 1000  # training images of a class whose latents are averaged
@@ -98,6 +98,7 @@ def editor(name, generator, options):
     """Returns the `Editor` that the options of apply ask for."""
     refuse_no_images(generator)
     folder = options.folder(name)
+    refuse_other_recipe(folder, name)
     encoder = load_generator(folder / "encoder.keras", name)
     if options.plus is None and options.minus is None:
         return Editor(encoder, generator, 0.0)
