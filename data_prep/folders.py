@@ -29,13 +29,13 @@ class Listing(NamedTuple):
         root: path of the folder.
         names: list of strings, paths of the files relative to `root`, sorted folder by folder.
         skipped: list of `Skipped`.
-        count: integer, usable files of the whole folder, of which `names` may be a part; None if it is the whole.
+        found: integer, image files of the whole folder, unusable ones too, of which `names` may be a part; 0 if not known.
     """
 
     root: Path
     names: list
     skipped: list
-    count: int | None = None
+    found: int = 0
 
 
 # Finding --------------------------------------------------------------------------------------------------------
@@ -154,8 +154,7 @@ def read_headers(listing):
 
 def chosen(listing, headers, rows):
     """Returns the `Listing` and the headers of the selected rows."""
-    names, count = [listing.names[row] for row in rows], listing.count or len(listing.names)
-    return listing._replace(names=names, count=count), [headers[row] for row in rows]
+    return listing._replace(names=[listing.names[row] for row in rows]), [headers[row] for row in rows]
 
 
 def described(root, allow_skipped):
@@ -166,7 +165,7 @@ def described(root, allow_skipped):
     """
     listing, headers = read_headers(find(root))
     refuse_many(root, listing.skipped, len(listing.names), allow_skipped)
-    return listing, headers
+    return listing._replace(found=len(listing.names) + missing_of(listing.skipped)), headers
 
 
 def progress(items, description, total=None):
@@ -228,7 +227,7 @@ class Pictures:
         self.root = listing.root
         self.names = np.array([os.fsencode(name) for name in listing.names])  # a third of the memory of strings
         self.skipped = list(listing.skipped)
-        self._found = (listing.count or len(listing.names)) + missing_of(listing.skipped)  # of the whole folder
+        self._found = listing.found or len(listing.names) + missing_of(listing.skipped)
         self.size, self.fit, self.channels = tuple(size), fit, channels
         self.allow_skipped = allow_skipped
         self.decoded = None

@@ -368,7 +368,7 @@ def test_every_recipe_of_images_takes_the_options(name):
 
 @pytest.mark.once
 def test_both_at_once_are_refused():
-    with pytest.raises(InputError, match=r"--diff-augment and --ada both augment .* choose one of them"):
+    with pytest.raises(InputError, match=r"--diff-augment and --ada both augment .* leave one of them out"):
         parse("recipe", "", {"options": LittleDataOptions}, ["--diff-augment", "--ada"])
 
 
