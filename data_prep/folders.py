@@ -29,7 +29,7 @@ class Listing(NamedTuple):
         root: path of the folder.
         names: list of strings, paths of the files relative to `root`, sorted folder by folder.
         skipped: list of `Skipped`.
-        found: integer, image files of the whole folder, unusable ones too, of which `names` may be a part; 0 if not known.
+        found: integer, image files of the whole folder, with unusable ones, of which `names` may be a part; or 0.
     """
 
     root: Path
