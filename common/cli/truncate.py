@@ -12,7 +12,7 @@ from common.base.paths import shown
 from common.base.ranges import Count, Range, Seed
 from common.cli.run_choice import PictureChoice, opened
 from common.latent_space import truncated
-from common.scoring.evaluator import FEWEST, evaluator_of
+from common.scoring.evaluator import FEWEST, classes_to_draw, evaluator_of
 from common.scoring.extractors import ExtractorName
 from common.training.trained_run import image_options, weights_of
 
@@ -53,7 +53,7 @@ def truncate_action(name, arguments):
 def scores_of(space, evaluator, share, options, weights):
     """Returns the scores of samples whose latents are truncated."""
     vectors = space.vectors(options.samples, options.seed)
-    labels = evaluator.classes_for(space.latents, options.samples)
+    labels = classes_to_draw(space.latents, options.samples, evaluator.labels)
 
     def sample(rows):
         classes = labels[rows] if space.class_count else None

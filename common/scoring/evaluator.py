@@ -136,20 +136,6 @@ class Evaluator:
         self.class_names = class_names
         self.facts = {"data": data, "split": split, "seed": seed}
 
-    def classes_for(self, latents, count):
-        """Returns the classes that a generator is asked for, an integer array `(count,)`; None for one without classes.
-
-        They have the shares that they have among the real images: a generator that draws each class as it is would be
-        far from these, if it were asked for each equally often.
-
-        Args:
-            latents: `Latents`, what the generator is fed.
-            count: integer, number of samples.
-        """
-        if not latents.class_count or self.labels is None or len({*np.bincount(self.labels)}) == 1:
-            return latents.labels(count)
-        return np.sort(self.labels)[np.arange(count) * len(self.labels) // count].astype("int32")
-
     def __call__(self, count, draw, generator, wanted=None):
         """Returns the `Scores` of samples.
 
@@ -261,6 +247,22 @@ def evaluator_in_training(config, extractor):
     return evaluator_of(config.images, extractor, "validation")
 
 
+def classes_to_draw(latents, count, labels):
+    """Returns the classes that a generator is asked for, an integer array `(count,)`; None for one without classes.
+
+    They have the shares that they have among the real images: a generator that draws each class as it is would be far
+    from these, if it were asked for each equally often.
+
+    Args:
+        latents: `Latents`, what the generator is fed.
+        count: integer, number of samples.
+        labels: integer array, the classes of the real images; None if they are not known.
+    """
+    if not latents.class_count or labels is None or len({*np.bincount(labels)}) == 1:
+        return latents.labels(count)
+    return np.sort(labels)[np.arange(count) * len(labels) // count].astype("int32")
+
+
 def score_generator(evaluator, latents, sample, count, seed, weights):
     """Returns the `Scores` of a generator's samples of fixed latents.
 
@@ -272,7 +274,7 @@ def score_generator(evaluator, latents, sample, count, seed, weights):
         seed: integer, of the latents.
         weights: "averaged" or "raw", for the protocol.
     """
-    wanted = evaluator.classes_for(latents, count)
+    wanted = classes_to_draw(latents, count, getattr(evaluator, "labels", None))  # a recipe's own has none
     inputs = latents.fixed(count, seed, wanted)
 
     def draw(rows):
