@@ -45,7 +45,7 @@ def test_begins_with_the_weights_of_another_run(data):
     for one, other in zip(weights(data / "a"), weights(data / "b"), strict=True):
         assert np.allclose(one, other, atol=1e-6)
     again = call_recipe("dcgan", *options, *rate)  # the same command continues, here after the last epoch
-    assert "is finished: 1 epochs" in again.stdout
+    assert "is finished: 1 epoch." in again.stdout
     other = call_recipe("dcgan", *options[:4], "--from-run", data / "b", *TINY, *rate)
     assert "another configuration (from_run was" in other.stderr
 
