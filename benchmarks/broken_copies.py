@@ -282,6 +282,20 @@ MISTAKES = (
         "tests/test_simgan.py::test_the_discriminator_returns_a_logit_per_region",
     ),
     Mistake(
+        "a test part that numbers its classes on its own",
+        "data_prep/images.py",
+        "        found = numbered_as_in_training(found, source)\n",
+        "        pass\n",
+        "tests/test_data.py::test_a_test_part_without_a_class_has_the_numbers_of_the_training_part",
+    ),
+    Mistake(
+        "the right caption as a wrong one",
+        "recipes/text_to_image/matching.py",
+        "ops.where(is_wrong, ops.softplus(logits[:, 0]), 0.0)",
+        "ops.softplus(logits[:, 0])",
+        "tests/test_text_to_image.py::test_an_equal_phrase_of_another_image_is_not_a_wrong_one",
+    ),
+    Mistake(
         "unscaled images against tanh",
         "recipes/simgan/data.py",
         "updates=updates, paired=False)",
