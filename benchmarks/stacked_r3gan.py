@@ -19,7 +19,7 @@ from common.base.errors import exit_code
 from common.base.files import whole
 from common.base.pictures import unscale
 from common.sampling import draw_samples
-from common.training.trained_run import load_latents, open_run
+from common.training.trained_run import open_generator
 from data_prep import images
 from recipes.stacked_mnist import data, modes
 
@@ -54,8 +54,8 @@ def stacked_file(planes, path):
 
 def count_modes(name, folder, planes):
     """Returns the number of modes among the samples of a run, and their divergence from the data, a dictionary."""
-    _, generator, _ = open_run(name, folder, images.ImageOptions)
-    samples = draw_samples(generator, load_latents(folder, generator).fixed(SAMPLES, seed=0))
+    generator, latents = open_generator(name, folder)
+    samples = draw_samples(generator, latents.fixed(SAMPLES, seed=0))
     return modes.scores(unscale(samples), planes.labels, modes.classifier_of(planes.class_names))
 
 

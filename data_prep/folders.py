@@ -29,13 +29,13 @@ class Listing(NamedTuple):
         root: path of the folder.
         names: list of strings, paths of the files relative to `root`, sorted folder by folder.
         skipped: list of `Skipped`.
-        found: integer, image files of the whole folder, with unusable ones, of which `names` may be a part; or 0.
+        found: integer, all files of the folder that are listed or skipped; `names` may become a part of it.
     """
 
     root: Path
     names: list
     skipped: list
-    found: int = 0
+    found: int
 
 
 # Finding --------------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def find(root, wanted=None):
         return None
 
     enter(root, "", frozenset())
-    return Listing(Path(root), names, skipped)
+    return Listing(Path(root), names, skipped, len(names) + missing_of(skipped))
 
 
 def is_image(path):
@@ -99,8 +99,8 @@ def has_splits(root):
 
 
 def subfolder(root, names):
-    """Returns the first subfolder with one of these names, in upper or lower case; None if there is none."""
-    there = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
+    """Returns the first subfolder with one of these names, in any case, lower case if there are both; or None."""
+    there = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_dir()}  # capitals come first
     return next((there[name] for name in names if name in there), None)
 
 
@@ -112,8 +112,7 @@ def split_folder(root, split):
     """
     if not has_splits(root):
         return root
-    found = subfolder(root, SPLITS[split])
-    if found:
+    if found := subfolder(root, SPLITS[split]):
         return found
     raise InputError(f"{root} has a folder train, but none of {', '.join(SPLITS[split])}.")
 
@@ -149,7 +148,7 @@ def read_headers(listing):
             skipped.append(Skipped(name, "used", f"is a {header.format} file with another suffix"))
         names.append(name)
         headers.append(known.setdefault(header, header))
-    return Listing(listing.root, names, skipped), headers
+    return listing._replace(names=names, skipped=skipped), headers
 
 
 def chosen(listing, headers, rows):
@@ -165,7 +164,7 @@ def described(root, allow_skipped):
     """
     listing, headers = read_headers(find(root))
     refuse_many(root, listing.skipped, len(listing.names), allow_skipped)
-    return listing._replace(found=len(listing.names) + missing_of(listing.skipped)), headers
+    return listing, headers
 
 
 def progress(items, description, total=None):
@@ -227,7 +226,7 @@ class Pictures:
         self.root = listing.root
         self.names = np.array([os.fsencode(name) for name in listing.names])  # a third of the memory of strings
         self.skipped = list(listing.skipped)
-        self._found = listing.found or len(listing.names) + missing_of(listing.skipped)
+        self._found = listing.found
         self.size, self.fit, self.channels = tuple(size), fit, channels
         self.allow_skipped = allow_skipped
         self.decoded = None

@@ -150,8 +150,11 @@ def test_the_folders_of_the_splits_in_upper_case(tmp_path):
         write_many(tmp_path / name, 2)
     options = ImageOptions(data=tmp_path)
     assert images.has_splits(options)
+    assert folders.split_folder(tmp_path, "train").name == "Train"
     assert images.load(options).labels.tolist() == [0, 0, 1, 1]
     assert images.load(options, "test").labels.tolist() == [0, 0]
+    write_many(tmp_path / "train" / "cat", 1)
+    assert folders.split_folder(tmp_path, "train").name == "train"  # on a file system that tells them apart
 
 
 def test_more_than_five_percent_skipped_is_an_error(tmp_path):

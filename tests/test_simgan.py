@@ -8,6 +8,7 @@ from keras import ops
 from common.base.errors import InputError
 from common.base.pictures import scale
 from common.base.ranges import check_ranges
+from common.base.renamed import renamed
 from common.image_pool import ImagePool
 from common.sampling import draw_samples
 from data_prep import decode
@@ -63,6 +64,12 @@ def test_the_refiner_learns_from_the_discriminator():
     for _ in range(5):
         update_only(gan, "generator", batch)
     assert numbers(gan.judge(gan.fake(batch))).mean() > before
+
+
+@pytest.mark.once
+def test_runs_of_before_keep_their_updates():
+    assert renamed({"steps": [2, 1], "seed": 0}) == {"updates": [2, 1], "seed": 0}
+    assert renamed({"steps": 300}) == {"steps": 300}  # the length of a training
 
 
 @pytest.mark.once
